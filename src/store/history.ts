@@ -1,0 +1,148 @@
+import type { Database } from "better-sqlite3";
+import type { Content, Turn } from "../contracts/model.ts";
+import type { History, HistoryRow } from "../contracts/store.ts";
+import { addressKey, parseAddressKey } from "../lib/address.ts";
+import type { Media } from "./media.ts";
+
+interface Row {
+  seq: number;
+  inbox_seq: number;
+  body: string;
+  tokens: number;
+  created_at: number;
+}
+
+const columns = "seq, inbox_seq, body, tokens, created_at";
+const turns = "role IN ('user', 'assistant', 'tool')";
+
+export function createHistory(db: Database, media: Media, now: () => number): History {
+  const insert = db.prepare(
+    `INSERT INTO history (address, inbox_seq, role, body, up_to, tokens, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  );
+  const index = db.prepare("INSERT INTO history_words (rowid, words) VALUES (?, ?)");
+  const lastMark = db.prepare(
+    "SELECT seq, body, up_to, tokens FROM history WHERE address = ? AND role = ? ORDER BY seq DESC LIMIT 1",
+  );
+  const since = db.prepare(
+    `SELECT ${columns} FROM history WHERE address = ? AND seq > ? AND ${turns} ORDER BY seq`,
+  );
+  const ofMessage = db.prepare(
+    `SELECT ${columns} FROM history WHERE inbox_seq = ? AND ${turns} ORDER BY seq`,
+  );
+  const progress = db.prepare("UPDATE inbox SET attempts = 0 WHERE seq = ?");
+  const search = db.prepare(
+    `SELECT history.seq, role, body, created_at FROM history_words
+     JOIN history ON history.seq = history_words.rowid
+     WHERE history_words MATCH ? AND address = ? ORDER BY rank LIMIT ?`,
+  );
+  const sessions = db.prepare(
+    `SELECT address, COUNT(*) AS turns, MAX(created_at) AS last_at FROM history
+     WHERE ${turns} GROUP BY address ORDER BY last_at DESC`,
+  );
+
+  type Mark = { seq: number; body: string; up_to: number | null; tokens: number } | undefined;
+  const mark = (key: string, role: "summary" | "anew"): Mark => lastMark.get(key, role) as Mark;
+  const toRow = (row: Row): HistoryRow => ({
+    seq: row.seq,
+    inboxSeq: row.inbox_seq,
+    turn: fromBody(row.body, media),
+    tokens: row.tokens,
+    createdAt: row.created_at,
+  });
+
+  const append = db.transaction(
+    (key: string, inboxSeq: number, turn: Turn, tokens: number): HistoryRow => {
+      const createdAt = now();
+      const body = toBody(turn, media);
+      const { lastInsertRowid } = insert.run(
+        key,
+        inboxSeq,
+        turn.role,
+        body,
+        null,
+        tokens,
+        createdAt,
+      );
+      index.run(lastInsertRowid, wordsOf(turn));
+      // What a model or a tool has answered is progress: only tries in a row without any count against a message.
+      if (turn.role !== "user") progress.run(inboxSeq);
+      return { seq: Number(lastInsertRowid), inboxSeq, turn, tokens, createdAt };
+    },
+  );
+
+  return {
+    view(at) {
+      const key = addressKey(at);
+      const anew = mark(key, "anew")?.seq ?? 0;
+      const summary = mark(key, "summary");
+      const valid = summary !== undefined && summary.seq > anew ? summary : undefined;
+      const from = valid?.up_to ?? anew;
+      return {
+        summary: valid && {
+          text: (JSON.parse(valid.body) as { text: string }).text,
+          tokens: valid.tokens,
+        },
+        rows: (since.all(key, from) as Row[]).map(toRow),
+      };
+    },
+    ofMessage: (inboxSeq) => (ofMessage.all(inboxSeq) as Row[]).map(toRow),
+    append: (at, inboxSeq, turn, tokens) => append(addressKey(at), inboxSeq, turn, tokens),
+    summarise(at, upToSeq, text, tokens) {
+      insert.run(addressKey(at), 0, "summary", JSON.stringify({ text }), upToSeq, tokens, now());
+    },
+    startAnew(at, inboxSeq) {
+      insert.run(addressKey(at), inboxSeq, "anew", "{}", null, 0, now());
+    },
+    all: (at) => (since.all(addressKey(at), 0) as Row[]).map(toRow),
+    search(at, words, limit) {
+      const query = words
+        .split(/\s+/)
+        .filter((word) => word !== "")
+        .map((word) => `"${word.replaceAll('"', '""')}"`)
+        .join(" ");
+      if (query === "") return [];
+      type Hit = { seq: number; role: string; body: string; created_at: number };
+      return (search.all(query, addressKey(at), limit) as Hit[]).map((hit) => ({
+        seq: hit.seq,
+        role: hit.role,
+        snippet: wordsOf(fromBody(hit.body, media)).slice(0, 300),
+        createdAt: hit.created_at,
+      }));
+    },
+    sessions: () =>
+      (sessions.all() as { address: string; turns: number; last_at: number }[]).map((row) => ({
+        address: parseAddressKey(row.address),
+        turns: row.turns,
+        lastAt: row.last_at,
+      })),
+  };
+}
+
+/** Pictures go to the media table, the row keeps their number. */
+function toBody(turn: Turn, media: Media): string {
+  if (turn.role === "assistant") return JSON.stringify(turn);
+  const content = turn.content.map((part) =>
+    part.type === "image"
+      ? { type: "image", mediaType: part.mediaType, media: media.put(part.mediaType, part.data) }
+      : part,
+  );
+  return JSON.stringify({ ...turn, content });
+}
+
+function fromBody(body: string, media: Media): Turn {
+  const turn = JSON.parse(body) as Turn;
+  if (turn.role === "assistant") return turn;
+  const stored = turn.content as readonly (Content & { readonly media?: number })[];
+  const content = stored.map((part): Content => {
+    if (part.type === "text") return part;
+    const data = part.media === undefined ? undefined : media.get(part.media);
+    if (data === undefined) return { type: "text", text: "[a picture that is no longer kept]" };
+    return { type: "image", mediaType: part.mediaType, data };
+  });
+  return { ...turn, content };
+}
+
+function wordsOf(turn: Turn): string {
+  if (turn.role === "assistant") return turn.text;
+  return turn.content.map((part) => (part.type === "text" ? part.text : "")).join("\n");
+}
