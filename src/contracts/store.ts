@@ -32,6 +32,8 @@ export interface Inbox {
   /** Durable when it returns. Undefined for a message (or an edit) accepted before, or an edit that changes nothing. */
   accept(message: InboundMessage, state: InboxState): InboxRow | undefined;
   get(seq: number): InboxRow | undefined;
+  /** By address, id and version. */
+  find(message: InboundMessage): InboxRow | undefined;
   /** The oldest `waiting` message of each address, oldest first, whether due or not. */
   heads(): readonly InboxRow[];
   waitingAt(address: Address): number;
@@ -192,7 +194,8 @@ export interface UsageTotals extends Spent {
 /** Money and tokens. A reservation counts as spent until it is settled; one whose process died stays at its estimate. */
 export interface UsageLog {
   reserve(entry: UsageEntry, tokens: number, usd: number): number;
-  settle(id: number, usage: Usage, usd: number): void;
+  /** `model` is the one that answered, which may be a fallback. */
+  settle(id: number, usage: Usage, usd: number, model: string): void;
   release(id: number): void;
   /** Since an epoch ms; of all, or of one address. */
   spent(since: number, at?: Address): Spent;

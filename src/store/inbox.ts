@@ -32,6 +32,9 @@ export function createInbox(db: Database, now: () => number): Inbox {
   const versions = db.prepare(
     `SELECT ${columns}, version, place FROM inbox WHERE channel = ? AND chat = ? AND message_id = ? ORDER BY version DESC`,
   );
+  const find = db.prepare(
+    `SELECT ${columns} FROM inbox WHERE channel = ? AND chat = ? AND message_id = ? AND version = ?`,
+  );
   const place = db.prepare("UPDATE inbox SET place = seq WHERE seq = ?");
   const replace = db.prepare(
     "UPDATE inbox SET state = 'replaced', settled_at = ? WHERE seq = ? AND state IN ('waiting', 'held')",
@@ -106,6 +109,10 @@ export function createInbox(db: Database, now: () => number): Inbox {
     accept: (message, state) => accept(message, state),
     get(seq) {
       const row = select.get(seq) as Row | undefined;
+      return row && toRow(row);
+    },
+    find({ address, id, version }) {
+      const row = find.get(address.channel, address.chat, id, version) as Row | undefined;
       return row && toRow(row);
     },
     heads: () => (heads.all() as Row[]).map(toRow),

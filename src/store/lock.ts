@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { openDatabase } from "./open.ts";
+import Database from "better-sqlite3";
+import { guarded, makeFolder } from "./open.ts";
 
 /**
  * Keeps a second gateway off the same state. The lock is an open exclusive transaction, so the kernel lets go of
@@ -8,20 +10,20 @@ import { openDatabase } from "./open.ts";
  */
 export async function lockState(
   folder: string,
-  nativeBinding?: string,
   patienceMs = 2000,
 ): Promise<(() => void) | undefined> {
   const giveUpAt = performance.now() + patienceMs;
   for (;;) {
-    const release = tryLock(folder, nativeBinding);
+    const release = guarded(folder, () => tryLock(folder));
     if (release !== undefined) return release;
     if (performance.now() > giveUpAt) return undefined;
     await delay(50);
   }
 }
 
-function tryLock(folder: string, nativeBinding: string | undefined): (() => void) | undefined {
-  const db = openDatabase(folder, "lock.db", nativeBinding, { timeoutMs: 0, journal: "DELETE" });
+function tryLock(folder: string): (() => void) | undefined {
+  makeFolder(folder);
+  const db = new Database(join(folder, "lock.db"), { timeout: 0 });
   try {
     db.exec("BEGIN EXCLUSIVE");
   } catch (error) {

@@ -14,18 +14,16 @@ import { createSettings } from "./settings.ts";
 import { createUsage } from "./usage.ts";
 
 export interface StoreOptions {
-  /** The state folder, made if missing (0700). `:memory:` for tests. */
+  /** The state folder, made if missing (0700). */
   readonly folder: string;
-  /** Path of the native addon when bundled. */
-  readonly nativeBinding?: string | undefined;
   /** Epoch ms. */
   readonly now?: () => number;
 }
 
 /** Opens, and if need be creates or migrates, the state. */
-export function openStore({ folder, nativeBinding, now = Date.now }: StoreOptions): Store {
+export function openStore({ folder, now = Date.now }: StoreOptions): Store {
   return guarded(folder, () => {
-    const db = openDatabase(folder, "barnacle.db", nativeBinding);
+    const db = openDatabase(folder);
     migrate(db);
     const media = createMedia(db, now);
     const parts = {
@@ -53,29 +51,24 @@ export function openStore({ folder, nativeBinding, now = Date.now }: StoreOption
   });
 }
 
-/** A database of the state folder, with the settings that make every commit durable. */
-export function openDatabase(
-  folder: string,
-  file: string,
-  nativeBinding?: string,
-  { timeoutMs = 5000, journal = "WAL" }: { timeoutMs?: number; journal?: "WAL" | "DELETE" } = {},
-): Database.Database {
-  const inMemory = folder === ":memory:";
-  if (!inMemory) mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const options = nativeBinding === undefined ? {} : { nativeBinding };
-  const db = new Database(inMemory ? folder : join(folder, file), {
-    ...options,
-    timeout: timeoutMs,
-  });
-  if (journal === "WAL") db.pragma("journal_mode = WAL");
+/** The database, with the settings that make every commit durable. */
+function openDatabase(folder: string): Database.Database {
+  makeFolder(folder);
+  const db = new Database(join(folder, "barnacle.db"), { timeout: 5000 });
+  db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
   // Small on purpose: the working set is a few rows, and an idle bot should weigh little.
   db.pragma("cache_size = -1024");
   return db;
 }
 
+/** The state folder, for this user alone. */
+export function makeFolder(folder: string): void {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+}
+
 /** Every SQLite failure becomes a sentence; the statement or transaction that failed has changed nothing. */
-function guarded<T>(folder: string, work: () => T): T {
+export function guarded<T>(folder: string, work: () => T): T {
   try {
     return work();
   } catch (error) {

@@ -8,7 +8,7 @@ export function createUsage(db: Database, now: () => number): UsageLog {
      VALUES (?, ?, ?, ?, 'reserved', ?, 0, 0, ?)`,
   );
   const settle = db.prepare(
-    `UPDATE usage SET state = 'settled', input_tokens = ?, cached_tokens = ?, output_tokens = ?, usd = ? WHERE id = ?`,
+    `UPDATE usage SET state = 'settled', input_tokens = ?, cached_tokens = ?, output_tokens = ?, usd = ?, model = ? WHERE id = ?`,
   );
   const release = db.prepare("DELETE FROM usage WHERE id = ?");
   const where = "at >= @since AND (@address IS NULL OR address = @address)";
@@ -24,8 +24,15 @@ export function createUsage(db: Database, now: () => number): UsageLog {
   return {
     reserve: ({ at, sender, model }, tokens, usd) =>
       Number(reserve.run(now(), addressKey(at), sender, model, tokens, usd).lastInsertRowid),
-    settle: (id, usage, usd) =>
-      void settle.run(usage.inputTokens, usage.cachedInputTokens, usage.outputTokens, usd, id),
+    settle: (id, usage, usd, model) =>
+      void settle.run(
+        usage.inputTokens,
+        usage.cachedInputTokens,
+        usage.outputTokens,
+        usd,
+        model,
+        id,
+      ),
     release: (id) => void release.run(id),
     spent: (since, at) => spent.get({ since, address: at ? addressKey(at) : null }) as Spent,
     totals: (since, at) =>

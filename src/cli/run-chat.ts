@@ -1,0 +1,67 @@
+/** A chat in this terminal: the whole gateway, with the terminal as its only channel and its user as the owner. */
+import { createWriteStream } from "node:fs";
+import { join } from "node:path";
+import { createTerminal, processTerminal, terminalAddress } from "../channels/terminal.ts";
+import { type LoadedConfig, parseConfig } from "../config/load.ts";
+import { createLog } from "../lib/log.ts";
+import { createRedactor } from "../lib/redact.ts";
+import { type App, openApp } from "../main.ts";
+import { kinds } from "./kinds.ts";
+import { untilSignal } from "./signals.ts";
+import { openLockedState } from "./state.ts";
+import type { TryChat } from "./try.ts";
+
+const interrupted = 130;
+
+export interface ChatPlaces {
+  readonly state: string;
+  readonly workspace: string;
+}
+
+/** Talks on the standard streams until the input ends. Returns the exit code. */
+export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise<number> {
+  const signal = untilSignal();
+  const streams = processTerminal();
+  const terminal = createTerminal(streams);
+  const state = await openLockedState(places.state);
+  const redactor = createRedactor(loaded.secretValues);
+  const { level } = loaded.config.log;
+  // Log lines between the words of a conversation would be in the way.
+  const logFile = join(places.state, "chat.log");
+  const log = streams.interactive
+    ? createLog({ level, redactor, destination: createWriteStream(logFile, { mode: 0o600 }) })
+    : createLog({ level, redactor });
+  let app: App | undefined;
+  try {
+    app = await openApp({
+      config: loaded.config,
+      store: state.store,
+      workspace: places.workspace,
+      log,
+      onRefused() {},
+      terminal: { name: terminalAddress.channel, channel: terminal },
+    });
+    const { runsCommands, explanation } = await app.sandbox.confinement();
+    if (!runsCommands) tell(explanation);
+    if (streams.interactive) tell(`/help shows the commands, Ctrl+D leaves. Log: ${logFile}`);
+    app.start();
+    const stopped = Promise.withResolvers<"interrupted">();
+    signal.addEventListener("abort", () => stopped.resolve("interrupted"));
+    const ending = await Promise.race([terminal.finished, stopped.promise]);
+    return ending === "interrupted" ? interrupted : 0;
+  } finally {
+    await app?.stop();
+    state.close();
+  }
+}
+
+/** `try`: the same with a configuration that no file holds. */
+export async function runTryChat({ config, state, workspace }: TryChat): Promise<number> {
+  const file = join(state, "config.json");
+  const loaded = parseConfig(file, JSON.stringify(config), { kinds, env: process.env });
+  return await runChat(loaded, { state, workspace });
+}
+
+function tell(sentence: string): void {
+  process.stderr.write(`${sentence}\n`);
+}

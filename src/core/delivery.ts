@@ -1,0 +1,150 @@
+/** outbox row -> sending (recorded) -> platform -> sent (recorded); one at a time per address, in order. */
+import type { Channel } from "../contracts/channel.ts";
+import { ChannelError, StateError } from "../contracts/errors.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Address, OutboundMessage } from "../contracts/message.ts";
+import type { OutboxRow, Store } from "../contracts/store.ts";
+import { addressKey } from "../lib/address.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import { errorText } from "../lib/error-text.ts";
+import { sleep } from "../lib/sleep.ts";
+import { splitText } from "./split-text.ts";
+
+/** Opens a reply that may have arrived before, on a platform that cannot tell. */
+const repeatNotice = "_(This may be a repeat: I could not tell whether it had arrived.)_\n\n";
+const sendTimeoutMs = 90_000;
+const backoff = { firstMs: 1000, maxMs: 5 * 60_000 };
+const giveUpAfterMs = 24 * 60 * 60_000;
+
+export interface Delivery {
+  /** Stores a message for sending, split where it is too long; durable when it returns. Send it with `kick`. */
+  enqueue(to: Address, message: OutboundMessage, inReplyTo: number | undefined): void;
+  /** Sends what waits at an address, if nobody is at it already. */
+  kick(at: Address): void;
+  /** Takes up what a former process left. */
+  start(): void;
+  /** Ends after the sends under way, or when `signal` gives up on them. */
+  stop(signal: AbortSignal): Promise<void>;
+}
+
+export function createDelivery(options: {
+  readonly store: Store;
+  readonly channels: ReadonlyMap<string, Channel>;
+  readonly log: Logger;
+  readonly now: () => number;
+}): Delivery {
+  const { store, channels, log, now } = options;
+  const stopping = new AbortController();
+  const giveUp = new AbortController();
+  const busy = new Map<string, Promise<void>>();
+
+  return {
+    enqueue(to, message, inReplyTo) {
+      const channel = channels.get(to.channel);
+      const parts = channel === undefined ? [message.text] : partsFor(channel, message.text);
+      // Buttons belong to the last part; each file is a message of its own.
+      parts.forEach((text, index) => {
+        const last = index === parts.length - 1;
+        store.outbox.add(to, last ? { text, buttons: message.buttons } : { text }, inReplyTo);
+      });
+      for (const file of message.files ?? []) {
+        store.outbox.add(to, { text: "", files: [file] }, inReplyTo);
+      }
+    },
+    kick,
+    start() {
+      const uncertain = store.outbox.recover();
+      if (uncertain > 0) log.warn({ uncertain }, "replies of unknown fate will be sent again");
+      for (const address of store.outbox.addresses()) kick(address);
+    },
+    async stop(signal) {
+      stopping.abort();
+      signal.addEventListener("abort", () => giveUp.abort());
+      await Promise.all(busy.values());
+    },
+  };
+
+  function kick(at: Address): void {
+    const key = addressKey(at);
+    // What is for a channel that this process has not opened (a chat in the terminal) waits for its gateway.
+    if (stopping.signal.aborted || busy.has(key) || !channels.has(at.channel)) return;
+    const work = drain(at)
+      .catch((error: unknown) => {
+        if (!stopping.signal.aborted) log.error({ error, address: key }, "delivery broke off");
+      })
+      .finally(() => {
+        busy.delete(key);
+      });
+    busy.set(key, work);
+  }
+
+  async function drain(at: Address): Promise<void> {
+    for (let troubles = 0; !stopping.signal.aborted;) {
+      try {
+        const row = store.outbox.next(at);
+        if (row === undefined) return;
+        await sleepUntil(row.notBefore);
+        await deliver(row);
+        troubles = 0;
+      } catch (error) {
+        if (!(error instanceof StateError)) throw error;
+        troubles += 1;
+        log.error({ error }, "a delivery could not be recorded");
+        await sleep(backoffMs(troubles, { firstMs: 1000, maxMs: 10_000 }), stopping.signal);
+      }
+    }
+  }
+
+  async function sleepUntil(time: number): Promise<void> {
+    const waitMs = time - now();
+    if (waitMs > 0) await sleep(waitMs, stopping.signal);
+  }
+
+  async function deliver(row: OutboxRow): Promise<void> {
+    const channel = channels.get(row.address.channel);
+    if (channel === undefined) return;
+    const labelled = row.uncertain && !channel.idempotentSend;
+    const message = labelled
+      ? { ...row.message, text: repeatNotice + row.message.text }
+      : row.message;
+    store.outbox.sending(row.key);
+    const signal = AbortSignal.any([giveUp.signal, AbortSignal.timeout(sendTimeoutMs)]);
+    try {
+      const platformId = await channel.send(row.address, message, row.key, signal);
+      store.outbox.sent(row.key, platformId);
+    } catch (error) {
+      if (error instanceof StateError) throw error;
+      settleFailure(row, error);
+    }
+  }
+
+  function settleFailure(row: OutboxRow, error: unknown): void {
+    const failure =
+      error instanceof ChannelError
+        ? error
+        : new ChannelError(errorText(error), {
+            kind: "unavailable",
+            fate: "unknown",
+            cause: error,
+          });
+    const attempt = row.attempts + 1;
+    const uncertain = failure.fate === "unknown";
+    const address = addressKey(row.address);
+    const hopeless = failure.kind === "rejected" || failure.kind === "too-long";
+    if (hopeless || now() - row.createdAt > giveUpAfterMs) {
+      log.error({ address, attempt, error: failure.message }, "a reply could not be delivered");
+      store.outbox.failed(row.key, failure.message);
+      return;
+    }
+    const waitMs = failure.retryAfterMs ?? backoffMs(attempt, backoff);
+    log.warn({ address, attempt, waitMs, error: failure.message }, "send failed, waiting");
+    store.outbox.postpone(row.key, now() + waitMs, failure.message, uncertain);
+  }
+}
+
+function partsFor(channel: Channel, text: string): readonly string[] {
+  if (text === "") return [];
+  const fits = (part: string): boolean =>
+    channel.render(repeatNotice + part).length <= channel.maxTextLength;
+  return fits(text) ? [text] : splitText(text, fits);
+}

@@ -1,0 +1,345 @@
+/** message -> access -> inbox (durable) -> command, or turn (one at a time per address) -> outbox -> channel. */
+import type { Channel, ConnectionState } from "../contracts/channel.ts";
+import { StateError } from "../contracts/errors.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Address, InboundMessage } from "../contracts/message.ts";
+import type { InboxRow, InboxState, Store } from "../contracts/store.ts";
+import { addressKey } from "../lib/address.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import { errorText } from "../lib/error-text.ts";
+import { sleep } from "../lib/sleep.ts";
+import type { Access, Verdict } from "./access.ts";
+import { StoppedByUser } from "./agent.ts";
+import { type Command, menuOf, parseCommand } from "./commands.ts";
+import type { Delivery } from "./delivery.ts";
+import type { PeopleDesk } from "./people-desk.ts";
+import { spaceOf } from "./space.ts";
+import { GatewayStopping, type Turns } from "./turns.ts";
+
+export interface GatewayOptions {
+  readonly store: Store;
+  readonly channels: ReadonlyMap<string, Channel>;
+  readonly access: Access;
+  readonly people: PeopleDesk;
+  readonly commands: readonly Command[];
+  readonly turns: Turns;
+  readonly delivery: Delivery;
+  /** Turns at once; one of them is kept for the owner. */
+  readonly parallelTurns: number;
+  /** A channel's credentials were refused: it stays down, the others go on. */
+  readonly onRefused: (channel: string, error: unknown) => void;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+export interface Gateway {
+  /** Takes up what is unfinished and connects every channel, each in its own time. */
+  start(): void;
+  /** Turns end within a few seconds or go on after the next start; then channels and delivery stop. */
+  stop(): Promise<void>;
+  /** Aborts the turn that runs at an address. False if none does. */
+  stopTurn(at: Address): boolean;
+  connections(): ReadonlyMap<string, ConnectionState>;
+  readonly running: number;
+}
+
+/** More waiting messages of one conversation than this are refused with a sentence. */
+const maxWaiting = 200;
+const watchStateMs = 1000;
+const drainTurnsMs = 4000;
+const drainSendsMs = 3000;
+const complainEveryMs = 10 * 60_000;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { store, channels, access, people, commands, turns, delivery, log, now } = options;
+  const running = new Map<
+    string,
+    { readonly abort: AbortController; readonly ended: Promise<void> }
+  >();
+  const connections = new Map<string, ConnectionState>();
+  const complained = new Map<string, number>();
+  const stopping = new AbortController();
+  let ownerless = 0;
+  let timer: NodeJS.Timeout | undefined;
+  let watch: NodeJS.Timeout | undefined;
+
+  return {
+    start() {
+      const resumed = store.inbox.recover();
+      if (resumed > 0) log.info({ resumed }, "taking up messages of a former run");
+      delivery.start();
+      watchState();
+      pump();
+      for (const [name, channel] of channels) {
+        connect(name, channel).catch((error: unknown) => {
+          if (stopping.signal.aborted) return;
+          connections.set(name, { up: false, reason: errorText(error) });
+          log.error({ channel: name, error }, "the channel refused us");
+          options.onRefused(name, error);
+        });
+      }
+    },
+    async stop() {
+      if (stopping.signal.aborted) return;
+      stopping.abort();
+      clearTimeout(timer);
+      clearInterval(watch);
+      await Promise.all([...channels.values()].map(async (channel) => await channel.stop()));
+      const drained = Promise.all([...running.values()].map(({ ended }) => ended));
+      await Promise.race([drained, sleep(drainTurnsMs, new AbortController().signal)]);
+      for (const { abort } of running.values()) abort.abort(new GatewayStopping());
+      await drained;
+      await delivery.stop(AbortSignal.timeout(drainSendsMs));
+    },
+    stopTurn(at) {
+      const turn = running.get(addressKey(at));
+      turn?.abort.abort(new StoppedByUser());
+      return turn !== undefined;
+    },
+    connections: () => connections,
+    get running() {
+      return running.size;
+    },
+  };
+
+  async function connect(name: string, channel: Channel): Promise<void> {
+    connections.set(name, { up: false, reason: "connecting" });
+    await channel.start(
+      async (message) => await receive(message, channel),
+      (state) => {
+        const before = connections.get(name);
+        connections.set(name, state);
+        if (before?.up === state.up && before.reason === state.reason) return;
+        if (state.up) log.info({ channel: name, account: channel.account }, "connected");
+        else log.warn({ channel: name, reason: state.reason }, "not connected");
+      },
+    );
+    channel.setCommands?.(menuOf(commands), stopping.signal).catch((error: unknown) => {
+      if (!stopping.signal.aborted)
+        log.warn({ channel: name, error }, "the command menu was not set");
+    });
+  }
+
+  /** Durable when it resolves: the message, what was decided about it, and every line said because of it. */
+  async function receive(message: InboundMessage, channel: Channel): Promise<void> {
+    const verdict = access.judge(message);
+    try {
+      const kick = store.transaction(() => take(message, verdict));
+      for (const at of kick) delivery.kick(at);
+    } catch (error) {
+      if (error instanceof StateError) await complain(message.address, channel, verdict, error);
+      throw error;
+    }
+    pump();
+  }
+
+  /** Returns the addresses that have something to be sent. */
+  function take(message: InboundMessage, verdict: Verdict): readonly Address[] {
+    const { address, sender } = message;
+    const row = store.inbox.accept(message, stateOf(message, verdict));
+    if (row === undefined) return [];
+    log.debug({ address: addressKey(address), seq: row.seq, as: verdict.as }, "accepted");
+    switch (verdict.as) {
+      case "bystander":
+        return [];
+      case "claimant":
+        people.crown(message);
+        log.info({ channel: address.channel, id: sender.id }, "the ownership code was used");
+        return [address];
+      case "stranger":
+        people.meetStranger(message, verdict);
+        return verdict.tell ? [address, ...access.owners()] : [];
+      case "owner":
+      case "member":
+        if (message.isPrivate && verdict.as === "owner") {
+          store.people.sawChat(address.channel, sender.id, address.chat);
+        }
+        return takeAdmitted(row, verdict.as === "owner");
+    }
+  }
+
+  function takeAdmitted(row: InboxRow, isOwner: boolean): readonly Address[] {
+    const { message, seq } = row;
+    const { address } = message;
+    if (message.press !== undefined) return takePress(row, isOwner);
+    const parsed = parseCommand(commands, message);
+    if (parsed?.command.run !== undefined) {
+      const context = {
+        message,
+        seq,
+        isOwner,
+        space: spaceOf(message, isOwner),
+        args: parsed.args,
+      };
+      delivery.enqueue(address, parsed.command.run(context), seq);
+      store.inbox.settle(seq, "answered");
+      return [address];
+    }
+    // What waits for its place need not wait for a turn that it makes pointless.
+    if (parsed?.command.name === "new")
+      running.get(addressKey(address))?.abort.abort(new StoppedByUser());
+    if (store.inbox.waitingAt(address) > maxWaiting) {
+      const text = `${maxWaiting} messages are waiting here already, so I did not take this one. Send /stop, or write again later.`;
+      store.inbox.settle(seq, "failed", "Too many messages were waiting.");
+      delivery.enqueue(address, { text }, seq);
+      return [address];
+    }
+    return [];
+  }
+
+  function takePress({ message, seq }: InboxRow, isOwner: boolean): readonly Address[] {
+    const { address, press } = message;
+    const decision = press && people.decisionOf(press.button);
+    if (press === undefined || decision === undefined || !isOwner) {
+      store.inbox.settle(seq, "ignored");
+      return [];
+    }
+    const outcome = people.decide(decision.number, decision.standing);
+    store.inbox.settle(seq, "answered");
+    const channel = channels.get(address.channel);
+    const edited = channel?.edit?.(address, press.messageId, { text: outcome }, stopping.signal);
+    edited?.catch((error: unknown) => log.warn({ error }, "the outcome of a tap was not shown"));
+    return [];
+  }
+
+  function stateOf(message: InboundMessage, verdict: Verdict): InboxState {
+    switch (verdict.as) {
+      case "owner":
+      case "member":
+        return "waiting";
+      case "claimant":
+        return "answered";
+      case "bystander":
+        return "ignored";
+      case "stranger":
+        // The first message is kept for the owner's word; what follows is not.
+        return verdict.may === "ask" && verdict.tell && message.press === undefined
+          ? "held"
+          : "ignored";
+    }
+  }
+
+  /** Starts every turn that may start now, and sets the alarm for the next one that is not due yet. */
+  function pump(): void {
+    if (stopping.signal.aborted) return;
+    let next = Infinity;
+    try {
+      for (const row of store.inbox.heads()) {
+        const { address } = row.message;
+        // A chat in the terminal leaves what waits for the other channels to their gateway.
+        if (!channels.has(address.channel) || running.has(addressKey(address))) continue;
+        if (row.notBefore > now()) next = Math.min(next, row.notBefore);
+        else launch(row);
+      }
+    } catch (error) {
+      log.error({ error }, "the inbox could not be read");
+      next = now() + watchStateMs;
+    }
+    clearTimeout(timer);
+    if (next < Infinity) timer = setTimeout(pump, Math.min(next - now(), 2 ** 31 - 1));
+  }
+
+  function launch(row: InboxRow): void {
+    const { address, sender } = row.message;
+    const isOwner = access.isOwner(address.channel, sender.id);
+    if (!hasLane(isOwner)) return;
+    const abort = new AbortController();
+    const key = addressKey(address);
+    if (!isOwner) ownerless += 1;
+    const ended = runToEnd(row, isOwner, abort.signal).finally(() => {
+      running.delete(key);
+      if (!isOwner) ownerless -= 1;
+      pump();
+    });
+    running.set(key, { abort, ended });
+  }
+
+  function hasLane(isOwner: boolean): boolean {
+    const { parallelTurns } = options;
+    if (running.size >= parallelTurns) return false;
+    return isOwner || parallelTurns === 1 || ownerless < parallelTurns - 1;
+  }
+
+  /** While the state cannot be written the turn waits where it stands, as if the process had died there. */
+  async function runToEnd(row: InboxRow, isOwner: boolean, signal: AbortSignal): Promise<void> {
+    const { message, seq } = row;
+    const space = spaceOf(message, isOwner);
+    for (let trouble = 1; ; trouble += 1) {
+      try {
+        const current = store.inbox.get(seq);
+        if (current === undefined || (current.state !== "waiting" && current.state !== "running"))
+          return;
+        const parsed = parseCommand(commands, message);
+        if (parsed?.command.inTurn === undefined) await turns.run(current, space, signal);
+        else await runCommand(row, isOwner, parsed.command, parsed.args, signal);
+        return;
+      } catch (error) {
+        log.error({ error, seq }, "a turn could not be recorded");
+        if (stopping.signal.aborted || signal.aborted) return;
+        if (!(error instanceof StateError)) return;
+        const channel = channels.get(message.address.channel);
+        if (channel) await complain(message.address, channel, { as: "member" }, error);
+        await sleep(backoffMs(trouble, { firstMs: 1000, maxMs: 10_000 }), signal).catch(() => {});
+      }
+    }
+  }
+
+  async function runCommand(
+    { message, seq }: InboxRow,
+    isOwner: boolean,
+    command: Command,
+    args: string,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { address } = message;
+    const context = { message, seq, isOwner, space: spaceOf(message, isOwner), args };
+    let text: string;
+    try {
+      text = (await command.inTurn?.(context, signal)) ?? "";
+    } catch (error) {
+      if (error instanceof StateError) throw error;
+      if (signal.reason instanceof GatewayStopping) return;
+      text = `/${command.name} did not work: ${errorText(error)}`;
+    }
+    store.transaction(() => {
+      delivery.enqueue(address, { text }, seq);
+      store.inbox.settle(seq, "answered");
+    });
+    delivery.kick(address);
+  }
+
+  /** The command line may have written (a person admitted, a dead letter to be tried again). */
+  function watchState(): void {
+    let version = store.foreignVersion();
+    watch = setInterval(() => {
+      try {
+        const current = store.foreignVersion();
+        if (current === version) return;
+        version = current;
+        pump();
+        for (const at of store.outbox.addresses()) delivery.kick(at);
+      } catch (error) {
+        log.error({ error }, "the state could not be read");
+      }
+    }, watchStateMs);
+  }
+
+  /** Past the outbox, since nothing can be stored: best effort, to admitted people, once in a while. */
+  async function complain(
+    at: Address,
+    channel: Channel,
+    verdict: Verdict,
+    error: StateError,
+  ): Promise<void> {
+    if (verdict.as !== "owner" && verdict.as !== "member") return;
+    const key = addressKey(at);
+    if (now() - (complained.get(key) ?? -Infinity) < complainEveryMs) return;
+    if (complained.size > 1000) complained.clear();
+    complained.set(key, now());
+    log.error({ address: key, error }, "the state cannot be written");
+    const text =
+      "I cannot store anything right now (my disk is full or read-only), so your message waits. I will go on by myself once there is room.";
+    const signal = AbortSignal.any([stopping.signal, AbortSignal.timeout(10_000)]);
+    await channel.send(at, { text }, `complaint-${key}-${now()}`, signal).catch(() => {}); // told in the log as well
+  }
+}

@@ -1,0 +1,414 @@
+/** claim -> user turn (durable) -> agent -> { answer, reply, settled } in one transaction -> delivery. */
+import type { Channel } from "../contracts/channel.ts";
+import { ModelError, StateError } from "../contracts/errors.ts";
+import type { Logger } from "../contracts/logger.ts";
+import type { Address, InboundMessage } from "../contracts/message.ts";
+import type { Content, ModelRequest, Turn } from "../contracts/model.ts";
+import type { Sandbox } from "../contracts/sandbox.ts";
+import type { HistoryRow, InboxRow, Store } from "../contracts/store.ts";
+import type { Tool } from "../contracts/tool.ts";
+import { addressKey } from "../lib/address.ts";
+import { backoffMs } from "../lib/backoff.ts";
+import { errorText } from "../lib/error-text.ts";
+import { type AgentLimits, type Ending, type Journal, runAgent, StoppedByUser } from "./agent.ts";
+import type { Answer } from "./answer.ts";
+import { fetchAttachments } from "./attachments.ts";
+import { type Budget, BudgetError } from "./budget.ts";
+import { compact } from "./compaction.ts";
+import { fitWindow, turnsOf, viewTokens } from "./conversation.ts";
+import type { Delivery } from "./delivery.ts";
+import { messageText, systemPrompt } from "./prompt.ts";
+import { textTokens, turnTokens } from "./tokens.ts";
+import { decide, type PolicyRules } from "./tool-policy.ts";
+import { keepTyping } from "./typing.ts";
+
+/** The models that may answer one conversation, the preferred one first. */
+export interface Models {
+  /** Of the preferred model. */
+  readonly id: string;
+  readonly contextWindow: number;
+  readonly maxOutputTokens: number;
+  ask(request: ModelRequest, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface TurnsOptions {
+  readonly store: Store;
+  readonly channels: ReadonlyMap<string, Channel>;
+  readonly delivery: Delivery;
+  readonly sandbox: Sandbox;
+  readonly tools: readonly Tool[];
+  readonly modelsFor: (at: Address) => Models;
+  readonly budget: Budget;
+  readonly policy: PolicyRules;
+  readonly limits: AgentLimits;
+  readonly name: string;
+  readonly log: Logger;
+  readonly now: () => number;
+}
+
+export interface Turns {
+  /** Ends with the message settled, postponed, or (gateway stopping) given back. Throws only `StateError`. */
+  run(row: InboxRow, space: string, signal: AbortSignal): Promise<void>;
+  /** Compresses a conversation now. A sentence on what was done. */
+  compactNow(at: Address, sender: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Aborts a turn that shall go on after a restart. */
+export class GatewayStopping extends Error {
+  override readonly name = "GatewayStopping";
+}
+
+const maxAttempts = 3;
+const retryBackoff = { firstMs: 5000, maxMs: 120_000 };
+/** Longer waits are told to the sender. */
+const tellWaitMs = 30_000;
+const maxWaitMs = 60 * 60_000;
+/** Compaction begins when the conversation fills this much of the window. */
+const fullShare = 0.75;
+const keepShare = 0.25;
+const personaFreshMs = 10 * 60_000;
+
+export function createTurns(options: TurnsOptions): Turns {
+  const { store, channels, delivery, sandbox, budget, log, now } = options;
+  const personas = new Map<string, { readonly text: string; readonly until: number }>();
+  let allTools: Promise<ReadonlyMap<string, Tool>> | undefined;
+
+  return {
+    async run(row, space, signal) {
+      const { message } = row;
+      const stopTyping = keepTyping(channels.get(message.address.channel), message.address);
+      try {
+        if (row.state === "waiting" && row.attempts >= maxAttempts) {
+          giveUp(row, row.error ?? "It broke off three times.");
+          return;
+        }
+        await begin(row, space, signal);
+        finish(row, await answer(row, space, signal));
+      } catch (error) {
+        if (error instanceof StateError) throw error;
+        settleFailure(row, error, signal);
+      } finally {
+        stopTyping();
+        delivery.kick(message.address);
+      }
+    },
+    async compactNow(at, sender, signal) {
+      const models = options.modelsFor(at);
+      const before = viewTokens(store.history.view(at));
+      const done = await compactView(at, sender, models, 0, signal);
+      const after = viewTokens(store.history.view(at));
+      return done
+        ? `Compressed from about ${before} to about ${after} tokens. The words themselves are kept: /export has them.`
+        : "There is nothing to compress yet.";
+    },
+  };
+
+  /** Claims the message and writes its user turn, unless a former process has done so. */
+  async function begin(row: InboxRow, space: string, signal: AbortSignal): Promise<void> {
+    const { message, seq } = row;
+    const claim = (): void => {
+      if (row.state === "waiting") store.inbox.claim(seq);
+    };
+    const hasBegun = store.history.ofMessage(seq).length > 0;
+    const needsFiles = !hasBegun && message.attachments.length > 0;
+    if (needsFiles) {
+      claim();
+      const turn = await userTurn(message, space, signal);
+      append(message.address, seq, turn);
+      return;
+    }
+    store.transaction(() => {
+      claim();
+      if (!hasBegun) append(message.address, seq, textTurn(message, []));
+    });
+  }
+
+  async function userTurn(
+    message: InboundMessage,
+    space: string,
+    signal: AbortSignal,
+  ): Promise<Turn> {
+    const channel = channels.get(message.address.channel);
+    if (channel === undefined) return textTurn(message, []);
+    const { images, lines } = await fetchAttachments(message, channel, sandbox, space, signal);
+    return textTurn(message, lines, images);
+  }
+
+  function append(at: Address, inboxSeq: number, turn: Turn): HistoryRow {
+    return store.history.append(at, inboxSeq, turn, turnTokens(turn));
+  }
+
+  async function answer(row: InboxRow, space: string, signal: AbortSignal): Promise<Ending> {
+    const { address, sender } = row.message;
+    const own: HistoryRow[] = [...store.history.ofMessage(row.seq)];
+    const tools = await toolsByName();
+    const system = systemPrompt({
+      name: options.name,
+      space,
+      persona: await personaOf(space, signal),
+      hasTools: tools.size > 0,
+    });
+    const journal: Journal = {
+      own: () => own,
+      append(turn) {
+        const added = append(address, row.seq, turn);
+        own.push(added);
+        return added;
+      },
+      beginCall: (at, call, effect) => store.calls.begin(at.seq, call, address, effect),
+      endCall(at, call, result) {
+        const added = store.transaction(() => {
+          store.calls.end(at.seq, call.id, result.failed);
+          return append(address, row.seq, result);
+        });
+        own.push(added);
+      },
+      isInterrupted: (at, call) => store.calls.isInterrupted(at.seq, call.id),
+    };
+    return await runAgent({
+      journal,
+      ask: createAsk({ row, system, tools: [...tools.values()] }),
+      tools,
+      decide: (effect) => decide(effect, options.policy),
+      context: { address, sender, space, log },
+      limits: options.limits,
+      signal,
+    });
+  }
+
+  /** Asks with the conversation as it stands, made to fit; once each it recovers from "too long" and "rejected". */
+  function createAsk(turn: {
+    readonly row: InboxRow;
+    readonly system: string;
+    readonly tools: readonly Tool[];
+  }): (signal: AbortSignal) => Promise<Answer> {
+    const { address, sender } = turn.row.message;
+    const specs = turn.tools.map(({ name, description, inputSchema }) => ({
+      name,
+      description,
+      inputSchema,
+    }));
+    const fixedTokens = textTokens(turn.system) + textTokens(JSON.stringify(specs));
+    const senderKey = `${address.channel}/${sender.id}`;
+    let mayCompact = true;
+    let share = 1;
+    let alone = false;
+
+    return async function ask(signal): Promise<Answer> {
+      const models = options.modelsFor(address);
+      const room = (models.contextWindow - models.maxOutputTokens - fixedTokens) * share;
+      let view = store.history.view(address);
+      if (mayCompact && viewTokens(view) > room * fullShare) {
+        mayCompact = false;
+        await compactView(address, senderKey, models, room * keepShare, signal).catch(
+          (error: unknown) => {
+            signal.throwIfAborted();
+            log.warn(
+              { error, address: addressKey(address) },
+              "compaction failed, going on without",
+            );
+          },
+        );
+        view = store.history.view(address);
+      }
+      if (alone) view = { summary: undefined, rows: store.history.ofMessage(turn.row.seq) };
+      const fitted = fitWindow(view, room);
+      const request = { system: turn.system, tools: specs, turns: turnsOf(fitted) };
+      try {
+        const inputTokens = fixedTokens + viewTokens(fitted);
+        const answer = await paidFor(address, senderKey, models, inputTokens, request, signal);
+        const note = alone ? withoutPast : answer.note;
+        return { ...answer, note };
+      } catch (error) {
+        if (!(error instanceof ModelError)) throw error;
+        if (error.kind === "too-long" && share > 0.25) {
+          share /= 2;
+          mayCompact = true;
+          return await ask(signal);
+        }
+        const hasPast = view.summary !== undefined || view.rows[0]?.inboxSeq !== turn.row.seq;
+        if (error.kind === "rejected" && !alone && hasPast) {
+          alone = true;
+          return await ask(signal);
+        }
+        throw error;
+      }
+    };
+  }
+
+  /** One model call within the budget: reserved before, settled after. */
+  async function paidFor(
+    at: Address,
+    sender: string,
+    models: Models,
+    inputTokens: number,
+    request: Omit<ModelRequest, "maxOutputTokens">,
+    signal: AbortSignal,
+    maxOutputTokens = models.maxOutputTokens,
+  ): Promise<Answer> {
+    const reservation = budget.reserve({
+      at,
+      sender,
+      model: models.id,
+      inputTokens,
+      maxOutputTokens,
+    });
+    try {
+      const answer = await models.ask(
+        { ...request, maxOutputTokens: reservation.maxOutputTokens },
+        signal,
+      );
+      reservation.settle(answer.usage, answer.model);
+      return answer;
+    } catch (error) {
+      const refused =
+        error instanceof ModelError && error.kind !== "timed-out" && error.kind !== "unavailable";
+      reservation.fail(!refused);
+      throw error;
+    }
+  }
+
+  async function compactView(
+    at: Address,
+    sender: string,
+    models: Models,
+    keepTokens: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    // About three characters a token, and half of the window for the transcript, is on the safe side.
+    const maxCharacters = Math.floor(models.contextWindow * 1.5);
+    return await compact({
+      history: store.history,
+      at,
+      view: store.history.view(at),
+      keepTokens,
+      maxCharacters,
+      ask: async (request) => {
+        const inputTokens = request.turns.reduce((sum, turn) => sum + turnTokens(turn), 0);
+        const max = request.maxOutputTokens;
+        return (await paidFor(at, sender, models, inputTokens, request, signal, max)).turn.text;
+      },
+    });
+  }
+
+  /** The final assistant turn, the reply and the message's end are one transaction: there is no state between. */
+  function finish(row: InboxRow, { turn, notes, silent }: Ending): void {
+    const { address } = row.message;
+    const warning = budgetWarning(address);
+    const remarks = [...notes, ...(warning === undefined ? [] : [warning])];
+    const text = [turn.text, ...remarks.map((remark) => `_${remark}_`)].join("\n\n");
+    store.transaction(() => {
+      append(address, row.seq, turn);
+      if (silent !== true) delivery.enqueue(address, { text }, row.seq);
+      store.inbox.settle(row.seq, "answered");
+    });
+  }
+
+  /** Once a day for each chat. */
+  function budgetWarning(at: Address): string | undefined {
+    const warning = budget.warning(at);
+    if (warning === undefined) return undefined;
+    const today = new Date(now()).toISOString().slice(0, 10);
+    const scope = addressKey(at);
+    if (store.settings.get(scope, "budget_warned") === today) return undefined;
+    store.settings.set(scope, "budget_warned", today);
+    return warning;
+  }
+
+  function settleFailure(row: InboxRow, error: unknown, signal: AbortSignal): void {
+    if (signal.aborted && signal.reason instanceof GatewayStopping) {
+      store.inbox.unclaim(row.seq);
+      return;
+    }
+    if (signal.aborted && signal.reason instanceof StoppedByUser) {
+      store.inbox.settle(row.seq, "answered");
+      return;
+    }
+    const address = addressKey(row.message.address);
+    const attempts = store.inbox.get(row.seq)?.attempts ?? maxAttempts;
+    const waitMs = waitFor(error, attempts);
+    log.warn({ address, seq: row.seq, attempts, waitMs, error }, "a turn failed");
+    if (error instanceof BudgetError || waitMs === undefined) {
+      giveUp(row, errorText(error));
+      return;
+    }
+    store.transaction(() => {
+      store.inbox.postpone(row.seq, now() + waitMs, errorText(error));
+      if (waitMs > tellWaitMs) {
+        const at = new Date(now() + waitMs).toISOString().slice(11, 16);
+        const text = `${errorText(error)} I will try again at ${at} UTC.`;
+        delivery.enqueue(row.message.address, { text }, row.seq);
+      }
+    });
+  }
+
+  /** A dead letter: kept for `barnacle sessions retry`, and told to its sender. */
+  function giveUp(row: InboxRow, reason: string): void {
+    const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${row.seq}".`;
+    store.transaction(() => {
+      store.inbox.settle(row.seq, "failed", reason);
+      delivery.enqueue(row.message.address, { text }, row.seq);
+    });
+  }
+
+  async function toolsByName(): Promise<ReadonlyMap<string, Tool>> {
+    allTools ??= sandbox
+      .tools()
+      .then((own) => new Map([...own, ...options.tools].map((tool) => [tool.name, tool])));
+    try {
+      return await allTools;
+    } catch (error) {
+      allTools = undefined;
+      throw error;
+    }
+  }
+
+  /** Read again when old, so that an edit counts without a restart; a sandbox in trouble does not silence the bot. */
+  async function personaOf(space: string, signal: AbortSignal): Promise<string> {
+    const known = personas.get(space);
+    if (known !== undefined && known.until > now()) return known.text;
+    try {
+      const text = await sandbox.persona(space, signal);
+      personas.set(space, { text, until: now() + personaFreshMs });
+      return text;
+    } catch (error) {
+      signal.throwIfAborted();
+      log.warn({ error, space }, "the persona files could not be read");
+      return known?.text ?? "";
+    }
+  }
+}
+
+const withoutPast =
+  "The provider refused the conversation so far, so I answered from your last message alone. /new starts afresh.";
+
+function textTurn(
+  message: InboundMessage,
+  files: readonly string[],
+  images: readonly Content[] = [],
+): Turn {
+  return {
+    role: "user",
+    content: [{ type: "text", text: messageText(message, files) }, ...images],
+  };
+}
+
+/** Milliseconds until the next try; undefined when trying again would not help or has been tried enough. */
+function waitFor(error: unknown, attempts: number): number | undefined {
+  if (attempts >= maxAttempts) return undefined;
+  if (!(error instanceof ModelError)) return backoffMs(attempts, retryBackoff);
+  switch (error.kind) {
+    case "rate-limited":
+    case "unavailable":
+    case "timed-out": {
+      const waitMs = error.retryAfterMs ?? backoffMs(attempts, retryBackoff);
+      return waitMs > maxWaitMs ? undefined : waitMs;
+    }
+    case "unauthorized":
+    case "unpaid":
+    case "unknown-model":
+    case "rejected":
+    case "too-long":
+      return undefined;
+  }
+}

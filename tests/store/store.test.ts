@@ -1,0 +1,203 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import Database from "better-sqlite3";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { openStore } from "../../src/store/open.ts";
+import { lockState } from "../../src/store/lock.ts";
+import type { Store } from "../../src/contracts/store.ts";
+import { inbound } from "../support/messages.ts";
+
+let folder: string;
+let store: Store;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "barnacle-store-"));
+  store = openStore({ folder });
+});
+
+afterEach(() => {
+  store.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const at = inbound().address;
+
+test("a redelivered message is accepted once", () => {
+  const message = inbound();
+  expect(store.inbox.accept(message, "waiting")).toBeDefined();
+  expect(store.inbox.accept(message, "waiting")).toBeUndefined();
+  expect(store.inbox.counts().waiting).toBe(1);
+});
+
+test("a message comes back as it was said, after a restart too", () => {
+  const message = inbound({
+    text: "grüße 🐚",
+    quoted: { sender: "Bob", text: "hi" },
+    attachments: [{ name: "a.pdf", mediaType: "application/pdf", size: 3, ref: "file-1" }],
+  });
+  const row = store.inbox.accept(message, "waiting");
+  store.close();
+  store = openStore({ folder });
+  expect(store.inbox.get(row?.seq ?? 0)?.message).toEqual(message);
+});
+
+test("an edit of a waiting message takes its place; the old version redelivered is not answered again", () => {
+  const first = inbound({ text: "one" });
+  const second = inbound({ text: "two" });
+  store.inbox.accept(first, "waiting");
+  store.inbox.accept(second, "waiting");
+  const edited = store.inbox.accept({ ...first, version: 5, text: "one, corrected" }, "waiting");
+  expect(store.inbox.heads().map(({ message }) => message.text)).toEqual(["one, corrected"]);
+  expect(store.inbox.accept(first, "waiting")).toBeUndefined();
+  store.inbox.settle(edited?.seq ?? 0, "answered");
+  expect(store.inbox.heads().map(({ message }) => message.text)).toEqual(["two"]);
+});
+
+test("an edit that changes no words is nothing new; an edit of an answered message is new input", () => {
+  const message = inbound({ text: "look at https://example.org" });
+  const row = store.inbox.accept(message, "waiting");
+  store.inbox.settle(row?.seq ?? 0, "answered");
+  expect(store.inbox.accept({ ...message, version: 7 }, "waiting")).toBeUndefined();
+  expect(
+    store.inbox.accept({ ...message, version: 8, text: "look again" }, "waiting"),
+  ).toBeDefined();
+});
+
+test("what is left silent keeps the decision, not the words", () => {
+  store.inbox.accept(inbound({ text: "a stranger's secret" }), "ignored");
+  store.close();
+  const db = new Database(join(folder, "barnacle.db"), { readonly: true });
+  const bodies = JSON.stringify(db.prepare("SELECT * FROM inbox").all());
+  db.close();
+  store = openStore({ folder });
+  expect(bodies).not.toContain("secret");
+});
+
+test("a killed run's messages wait again, with the attempt counted; progress clears the count", () => {
+  const seq = store.inbox.accept(inbound(), "waiting")?.seq ?? 0;
+  store.inbox.claim(seq);
+  store.close();
+  store = openStore({ folder });
+  expect(store.inbox.recover()).toBe(1);
+  expect(store.inbox.claim(seq).attempts).toBe(2);
+  store.history.append(at, seq, { role: "assistant", text: "", calls: [] }, 1);
+  expect(store.inbox.get(seq)?.attempts).toBe(0);
+});
+
+test("each address has its own queue, in order of arrival", () => {
+  const elsewhere = { channel: "telegram", chat: "2" };
+  store.inbox.accept(inbound({ text: "a1" }), "waiting");
+  store.inbox.accept(inbound({ text: "a2" }), "waiting");
+  store.inbox.accept(inbound({ text: "b1", address: elsewhere }), "waiting");
+  expect(store.inbox.heads().map(({ message }) => message.text)).toEqual(["a1", "b1"]);
+  expect(store.inbox.waitingAt(at)).toBe(2);
+});
+
+test("a send that was begun and never recorded is uncertain after a restart, others are not", () => {
+  const begun = store.outbox.add(at, { text: "one" }, undefined);
+  store.outbox.add({ ...at, chat: "2" }, { text: "two" }, undefined);
+  store.outbox.sending(begun);
+  store.close();
+  store = openStore({ folder });
+  expect(store.outbox.recover()).toBe(1);
+  expect(store.outbox.next(at)?.uncertain).toBe(true);
+  expect(store.outbox.next({ ...at, chat: "2" })?.uncertain).toBe(false);
+});
+
+test("files of a reply survive a restart", () => {
+  const data = new Uint8Array([1, 2, 3]);
+  store.outbox.add(at, { text: "", files: [{ name: "x.bin", mediaType: "x/y", data }] }, undefined);
+  store.close();
+  store = openStore({ folder });
+  expect([...(store.outbox.next(at)?.message.files?.[0]?.data ?? [])]).toEqual([1, 2, 3]);
+});
+
+test("pictures in the history come back as they were", () => {
+  const data = new Uint8Array([9, 8, 7]);
+  store.history.append(
+    at,
+    1,
+    { role: "user", content: [{ type: "image", mediaType: "image/png", data }] },
+    10,
+  );
+  const turn = store.history.view(at).rows[0]?.turn;
+  const part = turn?.role === "user" ? turn.content[0] : undefined;
+  expect(part?.type === "image" ? [...part.data] : []).toEqual([9, 8, 7]);
+});
+
+test("a summary stands for the rows before it in the view, and the rows themselves stay", () => {
+  const say = (text: string): number =>
+    store.history.append(at, 1, { role: "user", content: [{ type: "text", text }] }, 5).seq;
+  say("old");
+  const last = say("older part ends here");
+  store.history.summarise(at, last, "they talked", 3);
+  say("new");
+  const view = store.history.view(at);
+  expect(view.summary?.text).toBe("they talked");
+  expect(view.rows).toHaveLength(1);
+  expect(store.history.all(at)).toHaveLength(3);
+  store.history.startAnew(at, 2);
+  expect(store.history.view(at)).toEqual({ summary: undefined, rows: [] });
+  expect(store.history.search(at, "older", 5)).toHaveLength(1);
+});
+
+test("a transaction that throws leaves nothing behind", () => {
+  expect(() =>
+    store.transaction(() => {
+      store.inbox.accept(inbound(), "waiting");
+      throw new Error("no");
+    }),
+  ).toThrow("no");
+  expect(store.inbox.counts().waiting).toBe(0);
+});
+
+test("an erased person is gone from every table, others stay", () => {
+  const theirs = inbound({ sender: { id: "7", name: "Eve" }, text: "private words" });
+  const seq = store.inbox.accept(theirs, "waiting")?.seq ?? 0;
+  store.history.append(
+    at,
+    seq,
+    { role: "user", content: [{ type: "text", text: "private words" }] },
+    3,
+  );
+  store.outbox.add(at, { text: "about private words" }, seq);
+  store.people.put({ channel: "telegram", id: "7", name: "Eve", standing: "allowed" });
+  const other = store.inbox.accept(inbound(), "waiting")?.seq ?? 0;
+  store.history.append(at, other, { role: "user", content: [{ type: "text", text: "kept" }] }, 3);
+  expect(store.people.erase("telegram", "7")).toBeGreaterThan(3);
+  expect(store.history.search(at, "private", 5)).toEqual([]);
+  expect(store.history.all(at)).toHaveLength(1);
+  expect(store.outbox.pending()).toBe(0);
+  expect(store.people.find("telegram", "7")).toBeUndefined();
+});
+
+test("the command line's writing is noticed", () => {
+  const before = store.foreignVersion();
+  const other = openStore({ folder });
+  other.people.put({ channel: "telegram", id: "5", name: "Cy", standing: "allowed" });
+  other.close();
+  expect(store.foreignVersion()).not.toBe(before);
+});
+
+test("one gateway holds the state; its end lets the next one in", async () => {
+  const release = await lockState(folder);
+  expect(release).toBeDefined();
+  expect(await lockState(folder, 100)).toBeUndefined();
+  release?.();
+  const next = await lockState(folder);
+  expect(next).toBeDefined();
+  next?.();
+});
+
+test("a state written by a newer release is refused with a sentence", () => {
+  store.close();
+  const db = new Database(join(folder, "barnacle.db"));
+  db.pragma("user_version = 999");
+  db.close();
+  expect(() => openStore({ folder })).toThrow("written by a newer release");
+  const repair = new Database(join(folder, "barnacle.db"));
+  repair.pragma("user_version = 1");
+  repair.close();
+  store = openStore({ folder });
+});
