@@ -21,20 +21,20 @@ interface KeyedProvider {
   readonly model: string;
 }
 
-/** In the order in which they are looked for. The models are what the provider's own guide starts with. */
+/** In the order in which they are looked for. The models are those of the providers' own guides. */
 const keyedProviders: readonly KeyedProvider[] = [
   {
     name: "anthropic",
     key: "ANTHROPIC_API_KEY",
     baseUrl: "ANTHROPIC_BASE_URL",
-    model: "claude-sonnet-4-6",
+    model: "claude-sonnet-5-5",
   },
-  { name: "openai", key: "OPENAI_API_KEY", baseUrl: "OPENAI_BASE_URL", model: "gpt-5.4-mini" },
+  { name: "openai", key: "OPENAI_API_KEY", baseUrl: "OPENAI_BASE_URL", model: "gpt-5.5" },
   {
     name: "openrouter",
     key: "OPENROUTER_API_KEY",
     baseUrl: "OPENROUTER_BASE_URL",
-    model: "anthropic/claude-sonnet-4.6",
+    model: "~anthropic/claude-sonnet-latest",
   },
 ];
 
