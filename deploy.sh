@@ -63,7 +63,9 @@ unknown_command() {
 try() {
   need_node
   install_when_needed
-  exec node "$project/dist/barnacle.js" try "$@"
+  local node
+  node=$(node_24)
+  exec "$node" "$project/dist/barnacle.js" try "$@"
 }
 
 need_node() {
@@ -135,14 +137,21 @@ bundle_is_fresh() {
 }
 
 build_bundle() {
-  local node=node
-  if ! ((system_node_is_new_enough)); then
-    node="$project/node_modules/.bin/node"
-    if [[ ! -x $node ]]; then
-      stop "Barnacle runs on Node 24, which npm brings along for Linux on x64 and arm64 only. Here, install Node 24."
-    fi
-  fi
+  local node
+  node=$(node_24)
   run_logged "Building $project/dist" "$node" "$project/scripts/build.ts"
+}
+
+# The machine's own Node where it is new enough, else the one that npm brought along.
+node_24() {
+  local pinned="$project/node_modules/.bin/node"
+  if ((system_node_is_new_enough)); then
+    printf 'node\n'
+  elif [[ -x $pinned ]]; then
+    printf '%s\n' "$pinned"
+  else
+    stop "Barnacle runs on Node 24, which npm brings along for Linux on x64 and arm64 only. Here, install Node 24."
+  fi
 }
 
 # Shows one line and keeps the output for the case of failure.

@@ -15,6 +15,19 @@ const conversationMs = 20_000;
  * this version of Node. It is never worth failing a build: without it a start takes some 30 ms longer.
  */
 export async function warmUp(dist: string): Promise<void> {
+  try {
+    await converse(dist);
+    await loadTheRest(dist);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(
+      `The compile cache could not be filled, so starts are slower. ${reason}\n`,
+    );
+  }
+}
+
+/** A gateway starts, answers one message, and ends. */
+async function converse(dist: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "barnacle-warm-up-"));
   const telegram = createTelegram();
   try {
@@ -26,35 +39,32 @@ export async function warmUp(dist: string): Promise<void> {
         llm: { provider: "offline", model: "offline" },
         channel: {
           type: "telegram",
-          token: "1:warm-up",
+          token: "1000:warm-up",
           api_root: `http://127.0.0.1:${port}`,
           allowed_users: [1],
         },
       }),
     );
-    const gateway = run(
-      [
-        join(dist, "barnacle.js"),
-        "gateway",
-        `--config=${config}`,
-        `--state=${join(folder, "state")}`,
-        `--workspace=${join(dist, "workspace-template")}`,
-      ],
-      folder,
-    );
-    await Promise.race([
-      telegram.answered,
-      gateway.ended,
-      sleep(conversationMs, undefined, { ref: false }),
+    const gateway = run([
+      join(dist, "barnacle.js"),
+      "gateway",
+      `--config=${config}`,
+      `--state=${join(folder, "state")}`,
+      `--workspace=${join(folder, "workspace")}`,
     ]);
+    const tooLong = sleep(conversationMs, undefined, { ref: false });
+    await Promise.race([telegram.answered, gateway.ended, tooLong]);
     gateway.stop();
-    if ((await gateway.ended) !== 0) warn(gateway.log());
-    const chunks = run(["--input-type=module", "-e", loadChunks, dist], folder);
-    if ((await chunks.ended) !== 0) warn(chunks.log());
+    await gateway.ended;
   } finally {
     telegram.close();
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The SDKs that the conversation did not need. */
+async function loadTheRest(dist: string): Promise<void> {
+  await run(["--input-type=module", "-e", loadChunks, dist]).ended;
 }
 
 /** Entries run something when they are loaded; their chunks do not. */
@@ -71,32 +81,37 @@ const loadChunks = `
   process.exit(0);
 `;
 
-function warn(log: string): void {
-  process.stderr.write(`The compile cache could not be filled, so starts are slower. ${log}\n`);
-}
-
 interface Run {
-  /** The exit code; 1 when a signal ended it. */
-  readonly ended: Promise<number>;
+  /** Rejects with what it wrote to stderr, unless it exited with 0. */
+  readonly ended: Promise<void>;
   stop(): void;
-  log(): string;
 }
 
-function run(args: readonly string[], cwd: string): Run {
-  const child = spawn(process.execPath, args, { cwd, stdio: ["ignore", "ignore", "pipe"] });
+function run(args: readonly string[]): Run {
+  // Nothing of the builder's environment: a proxy, say, would come between the gateway and its counterpart.
+  const env = { PATH: process.env["PATH"] ?? "", HOME: process.env["HOME"] ?? tmpdir() };
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     stderr = (stderr + text).slice(-2000);
   });
-  const ended = once(child, "close").then(([code]) => (typeof code === "number" ? code : 1));
+  const ended = once(child, "close").then(([code]) => {
+    if (code === 0) return;
+    throw new Error(`${args[1]} ended with ${code}: ${stderr.trim()}`);
+  });
+  ended.catch(() => undefined); // whoever waits for it gets it
   return {
     ended,
     stop() {
       child.kill("SIGTERM");
-      setTimeout(() => child.kill("SIGKILL"), 5000).unref();
+      setTimeout(() => child.kill("SIGKILL"), conversationMs).unref();
     },
-    log: () => stderr.trim(),
   };
+}
+
+interface Call {
+  readonly offset?: number;
+  readonly timeout?: number;
 }
 
 interface Telegram {
@@ -104,11 +119,6 @@ interface Telegram {
   /** Resolves when the bot has answered the one message that it is sent. */
   readonly answered: Promise<void>;
   close(): void;
-}
-
-interface Call {
-  readonly offset?: number;
-  readonly timeout?: number;
 }
 
 /** The least of the Bot API that lets a bot start, get one message and answer it. */

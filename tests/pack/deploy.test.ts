@@ -7,9 +7,19 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { copyBundle, copyNode, makeFolder, root, run, type RunResult } from "./support/bundle.ts";
+import {
+  copyBundle,
+  copyNode,
+  findOldNode,
+  makeFolder,
+  root,
+  run,
+  type RunResult,
+} from "./support/bundle.ts";
+
+const oldNode = findOldNode();
 
 /** A checkout with packages and bundle, whose path has a space. */
 let checkout = "";
@@ -53,6 +63,13 @@ describe("deploy.sh try, with a pipe", () => {
     ["missing", { HOME: "/no/such/home" }],
   ])("works with HOME %s", async (_, env) => {
     const result = await deploy(["try", "--provider", "offline"], { env, input: "list my files" });
+    expect(result).toMatchObject({ code: 0 });
+    expect(result.stdout).toContain("welcome.md");
+  });
+
+  test.skipIf(oldNode === undefined)("works on a machine that has only Node 20", async () => {
+    const env = { PATH: `${dirname(oldNode ?? "")}:/usr/bin:/bin` };
+    const result = await deploy(["try"], { env, input: "list my files\n" });
     expect(result).toMatchObject({ code: 0 });
     expect(result.stdout).toContain("welcome.md");
   });

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, cpSync, existsSync, mkdtempSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -26,10 +26,13 @@ export function copyBundle(into: string): string {
   return copy;
 }
 
-/** The Node of this run where anybody can start it: the checkout may be in a home folder that is closed to others. */
+/** The Node of this run as npm would lay it, where anybody can start it: the checkout may be in a home folder that is closed to others. */
 export function copyNode(into: string): string {
-  const file = join(into, `node_modules/node-${process.platform}-${process.arch}/bin/node`);
+  const name = `node-${process.platform}-${process.arch}`;
+  const file = join(into, "node_modules", name, "bin/node");
   cpSync(process.execPath, file);
+  mkdirSync(join(into, "node_modules/.bin"));
+  symlinkSync(`../${name}/bin/node`, join(into, "node_modules/.bin/node"));
   return file;
 }
 
