@@ -6,8 +6,9 @@ import { configCommand } from "./cli/config.ts";
 import { doctorCommand } from "./cli/doctor.ts";
 import { gatewayCommand } from "./cli/gateway.ts";
 import { healthCommand } from "./cli/health.ts";
+import { kinds } from "./cli/kinds.ts";
 import { exitCodes } from "./cli/output.ts";
-import { addPathOptions } from "./cli/paths.ts";
+import { addPathOptions, pathsOf } from "./cli/paths.ts";
 import { peopleCommand } from "./cli/people.ts";
 import { runTryChat } from "./cli/run-chat.ts";
 import { sessionsCommand } from "./cli/sessions.ts";
@@ -43,7 +44,16 @@ const commands = [
   chatCommand(),
   askCommand(),
   tryCommand({ runChat: runTryChat }),
-  configCommand(),
+  configCommand({
+    kinds,
+    env: process.env,
+    configFile: () => pathsOf(program).config,
+    writeOut: (text) => void process.stdout.write(text),
+    writeError: (text) => void process.stderr.write(text),
+    setExitCode(code) {
+      process.exitCode = code;
+    },
+  }),
   doctorCommand(),
   healthCommand(),
   peopleCommand(),

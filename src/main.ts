@@ -6,6 +6,7 @@ import type { Logger } from "./contracts/logger.ts";
 import type { Sandbox } from "./contracts/sandbox.ts";
 import type { Store } from "./contracts/store.ts";
 import { createAccess } from "./core/access.ts";
+import { createAsking } from "./core/asking.ts";
 import { createBudget } from "./core/budget.ts";
 import { createCommands } from "./core/commands.ts";
 import { createDelivery } from "./core/delivery.ts";
@@ -13,6 +14,7 @@ import { createGateway, type Gateway } from "./core/gateway.ts";
 import { createModels } from "./core/models.ts";
 import { createPeopleDesk } from "./core/people-desk.ts";
 import { statusText } from "./core/status.ts";
+import { defaultPolicy } from "./core/tool-policy.ts";
 import { createTurns } from "./core/turns.ts";
 import type { HealthReport } from "./health.ts";
 import { createSandbox } from "./mcp/sandbox.ts";
@@ -80,9 +82,9 @@ export async function openApp(options: AppOptions): Promise<App> {
     delivery,
     sandbox,
     tools,
-    modelsFor: chains.forAddress,
+    asking: createAsking({ store, modelsFor: chains.forAddress, budget, log }),
     budget,
-    policy: config.policy,
+    policy: { ...defaultPolicy, ...config.policy },
     limits: {
       steps: config.agent.maxSteps,
       milliseconds: config.agent.maxTurnMs,

@@ -106,7 +106,9 @@ function createAskChannel(message: InboundMessage, said: string[]): Channel {
       await receive(message);
     },
     async send(_to, { text, files }) {
-      said.push([text, ...(files ?? []).map(({ data }) => new TextDecoder().decode(data))].join(""));
+      said.push(
+        [text, ...(files ?? []).map(({ data }) => new TextDecoder().decode(data))].join(""),
+      );
       return randomUUID();
     },
     async stop() {},

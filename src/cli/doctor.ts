@@ -68,14 +68,16 @@ function loadOrFindings(paths: Paths, findings: Finding[]): LoadedConfig | undef
     const loaded = loadConfig(paths.config, { kinds, env: process.env });
     findings.push({ id: "config", verdict: "PASS", said: `${paths.config} is right.` });
     for (const { path, reason } of loaded.warnings) {
-      findings.push({ id: "config", verdict: "WARN", said: path === "" ? reason : `${path}: ${reason}` });
+      findings.push({
+        id: "config",
+        verdict: "WARN",
+        said: path === "" ? reason : `${path}: ${reason}`,
+      });
     }
     return loaded;
   } catch (error) {
     const said =
-      error instanceof ConfigError
-        ? error.message.replaceAll("\n", "; ")
-        : errorText(error);
+      error instanceof ConfigError ? error.message.replaceAll("\n", "; ") : errorText(error);
     findings.push({ id: "config", verdict: "FAIL", said, exitCode: exitCodes.config });
     return undefined;
   }
@@ -94,7 +96,8 @@ function stateFinding(state: string): Finding {
 
 async function runningFinding({ state }: Paths): Promise<Finding> {
   const report = existsSync(healthSocket(state)) ? await askHealth(healthSocket(state)) : undefined;
-  if (report === undefined) return { id: "gateway", verdict: "WARN", said: "No gateway runs on this state." };
+  if (report === undefined)
+    return { id: "gateway", verdict: "WARN", said: "No gateway runs on this state." };
   const verdict = report.status === "ok" ? "PASS" : "WARN";
   return { id: "gateway", verdict, said: `A gateway runs (pid ${report.pid}): ${report.status}.` };
 }

@@ -20,7 +20,6 @@ interface Flags {
   readonly allowEmpty?: boolean;
 }
 
-
 const lookAgainMs = 1000;
 
 /** `gateway`: the bot itself. */
@@ -52,7 +51,7 @@ configuration is wrong.
 
 async function run(paths: Paths, flags: Flags): Promise<void> {
   const signal = untilSignal();
-  const load = (): LoadedConfigConfig =>
+  const load = (): LoadedConfig =>
     loadConfig(paths.config, {
       kinds,
       env: process.env,

@@ -1,18 +1,19 @@
-/** message -> access -> inbox (durable) -> command, or turn (one at a time per address) -> outbox -> channel. */
+/** channel -> reception (durable) -> turn, one at a time per address, so many at once -> delivery -> channel. */
 import type { Channel, ConnectionState } from "../contracts/channel.ts";
 import { StateError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Address, InboundMessage } from "../contracts/message.ts";
-import type { InboxRow, InboxState, Store } from "../contracts/store.ts";
+import type { InboxRow, Store } from "../contracts/store.ts";
 import { addressKey } from "../lib/address.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { errorText } from "../lib/error-text.ts";
 import { sleep } from "../lib/sleep.ts";
-import type { Access, Verdict } from "./access.ts";
+import type { Access } from "./access.ts";
 import { StoppedByUser } from "./agent.ts";
 import { type Command, menuOf, parseCommand } from "./commands.ts";
 import type { Delivery } from "./delivery.ts";
 import type { PeopleDesk } from "./people-desk.ts";
+import { createReception } from "./reception.ts";
 import { spaceOf } from "./space.ts";
 import { GatewayStopping, type Turns } from "./turns.ts";
 
@@ -43,15 +44,13 @@ export interface Gateway {
   readonly running: number;
 }
 
-/** More waiting messages of one conversation than this are refused with a sentence. */
-const maxWaiting = 200;
 const watchStateMs = 1000;
 const drainTurnsMs = 4000;
 const drainSendsMs = 3000;
 const complainEveryMs = 10 * 60_000;
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { store, channels, access, people, commands, turns, delivery, log, now } = options;
+  const { store, channels, access, commands, turns, delivery, log, now } = options;
   const running = new Map<
     string,
     { readonly abort: AbortController; readonly ended: Promise<void> }
@@ -59,7 +58,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   const connections = new Map<string, ConnectionState>();
   const complained = new Map<string, number>();
   const stopping = new AbortController();
-  let ownerless = 0;
+  const reception = createReception({ ...options, stopTurn, signal: stopping.signal });
+  let guests = 0;
   let timer: NodeJS.Timeout | undefined;
   let watch: NodeJS.Timeout | undefined;
 
@@ -85,22 +85,25 @@ export function createGateway(options: GatewayOptions): Gateway {
       clearTimeout(timer);
       clearInterval(watch);
       await Promise.all([...channels.values()].map(async (channel) => await channel.stop()));
-      const drained = Promise.all([...running.values()].map(({ ended }) => ended));
-      await Promise.race([drained, sleep(drainTurnsMs, new AbortController().signal)]);
-      for (const { abort } of running.values()) abort.abort(new GatewayStopping());
-      await drained;
+      const cutShort = setTimeout(() => {
+        for (const { abort } of running.values()) abort.abort(new GatewayStopping());
+      }, drainTurnsMs);
+      await Promise.all([...running.values()].map(({ ended }) => ended));
+      clearTimeout(cutShort);
       await delivery.stop(AbortSignal.timeout(drainSendsMs));
     },
-    stopTurn(at) {
-      const turn = running.get(addressKey(at));
-      turn?.abort.abort(new StoppedByUser());
-      return turn !== undefined;
-    },
+    stopTurn,
     connections: () => connections,
     get running() {
       return running.size;
     },
   };
+
+  function stopTurn(at: Address): boolean {
+    const turn = running.get(addressKey(at));
+    turn?.abort.abort(new StoppedByUser());
+    return turn !== undefined;
+  }
 
   async function connect(name: string, channel: Channel): Promise<void> {
     connections.set(name, { up: false, reason: "connecting" });
@@ -120,103 +123,16 @@ export function createGateway(options: GatewayOptions): Gateway {
     });
   }
 
-  /** Durable when it resolves: the message, what was decided about it, and every line said because of it. */
   async function receive(message: InboundMessage, channel: Channel): Promise<void> {
-    const verdict = access.judge(message);
     try {
-      const kick = store.transaction(() => take(message, verdict));
-      for (const at of kick) delivery.kick(at);
+      reception.receive(message);
     } catch (error) {
-      if (error instanceof StateError) await complain(message.address, channel, verdict, error);
+      if (error instanceof StateError && reception.isAdmitted(message)) {
+        await complain(message.address, channel, error);
+      }
       throw error;
     }
     pump();
-  }
-
-  /** Returns the addresses that have something to be sent. */
-  function take(message: InboundMessage, verdict: Verdict): readonly Address[] {
-    const { address, sender } = message;
-    const row = store.inbox.accept(message, stateOf(message, verdict));
-    if (row === undefined) return [];
-    log.debug({ address: addressKey(address), seq: row.seq, as: verdict.as }, "accepted");
-    switch (verdict.as) {
-      case "bystander":
-        return [];
-      case "claimant":
-        people.crown(message);
-        log.info({ channel: address.channel, id: sender.id }, "the ownership code was used");
-        return [address];
-      case "stranger":
-        people.meetStranger(message, verdict);
-        return verdict.tell ? [address, ...access.owners()] : [];
-      case "owner":
-      case "member":
-        if (message.isPrivate && verdict.as === "owner") {
-          store.people.sawChat(address.channel, sender.id, address.chat);
-        }
-        return takeAdmitted(row, verdict.as === "owner");
-    }
-  }
-
-  function takeAdmitted(row: InboxRow, isOwner: boolean): readonly Address[] {
-    const { message, seq } = row;
-    const { address } = message;
-    if (message.press !== undefined) return takePress(row, isOwner);
-    const parsed = parseCommand(commands, message);
-    if (parsed?.command.run !== undefined) {
-      const context = {
-        message,
-        seq,
-        isOwner,
-        space: spaceOf(message, isOwner),
-        args: parsed.args,
-      };
-      delivery.enqueue(address, parsed.command.run(context), seq);
-      store.inbox.settle(seq, "answered");
-      return [address];
-    }
-    // What waits for its place need not wait for a turn that it makes pointless.
-    if (parsed?.command.name === "new")
-      running.get(addressKey(address))?.abort.abort(new StoppedByUser());
-    if (store.inbox.waitingAt(address) > maxWaiting) {
-      const text = `${maxWaiting} messages are waiting here already, so I did not take this one. Send /stop, or write again later.`;
-      store.inbox.settle(seq, "failed", "Too many messages were waiting.");
-      delivery.enqueue(address, { text }, seq);
-      return [address];
-    }
-    return [];
-  }
-
-  function takePress({ message, seq }: InboxRow, isOwner: boolean): readonly Address[] {
-    const { address, press } = message;
-    const decision = press && people.decisionOf(press.button);
-    if (press === undefined || decision === undefined || !isOwner) {
-      store.inbox.settle(seq, "ignored");
-      return [];
-    }
-    const outcome = people.decide(decision.number, decision.standing);
-    store.inbox.settle(seq, "answered");
-    const channel = channels.get(address.channel);
-    const edited = channel?.edit?.(address, press.messageId, { text: outcome }, stopping.signal);
-    edited?.catch((error: unknown) => log.warn({ error }, "the outcome of a tap was not shown"));
-    return [];
-  }
-
-  function stateOf(message: InboundMessage, verdict: Verdict): InboxState {
-    switch (verdict.as) {
-      case "owner":
-      case "member":
-        return "waiting";
-      case "claimant":
-        return "answered";
-      case "bystander":
-        return "ignored";
-      case "stranger":
-        // The first message is kept for the owner's word; what follows is not.
-        return verdict.may === "ask" && verdict.tell && message.press === undefined
-          ? "held"
-          : "ignored";
-    }
   }
 
   /** Starts every turn that may start now, and sets the alarm for the next one that is not due yet. */
@@ -245,10 +161,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (!hasLane(isOwner)) return;
     const abort = new AbortController();
     const key = addressKey(address);
-    if (!isOwner) ownerless += 1;
+    if (!isOwner) guests += 1;
     const ended = runToEnd(row, isOwner, abort.signal).finally(() => {
       running.delete(key);
-      if (!isOwner) ownerless -= 1;
+      if (!isOwner) guests -= 1;
       pump();
     });
     running.set(key, { abort, ended });
@@ -257,7 +173,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   function hasLane(isOwner: boolean): boolean {
     const { parallelTurns } = options;
     if (running.size >= parallelTurns) return false;
-    return isOwner || parallelTurns === 1 || ownerless < parallelTurns - 1;
+    return isOwner || parallelTurns === 1 || guests < parallelTurns - 1;
   }
 
   /** While the state cannot be written the turn waits where it stands, as if the process had died there. */
@@ -278,7 +194,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         if (stopping.signal.aborted || signal.aborted) return;
         if (!(error instanceof StateError)) return;
         const channel = channels.get(message.address.channel);
-        if (channel) await complain(message.address, channel, { as: "member" }, error);
+        if (channel) await complain(message.address, channel, error);
         await sleep(backoffMs(trouble, { firstMs: 1000, maxMs: 10_000 }), signal).catch(() => {});
       }
     }
@@ -325,13 +241,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   }
 
   /** Past the outbox, since nothing can be stored: best effort, to admitted people, once in a while. */
-  async function complain(
-    at: Address,
-    channel: Channel,
-    verdict: Verdict,
-    error: StateError,
-  ): Promise<void> {
-    if (verdict.as !== "owner" && verdict.as !== "member") return;
+  async function complain(at: Address, channel: Channel, error: StateError): Promise<void> {
     const key = addressKey(at);
     if (now() - (complained.get(key) ?? -Infinity) < complainEveryMs) return;
     if (complained.size > 1000) complained.clear();

@@ -5,7 +5,7 @@ import type { ChatModel } from "../contracts/model.ts";
 import type { Settings } from "../contracts/store.ts";
 import { addressKey } from "../lib/address.ts";
 import { createModelChain } from "./model-chain.ts";
-import type { Models } from "./turns.ts";
+import type { Models } from "./asking.ts";
 
 export interface ConfiguredModels {
   /** The default first. */

@@ -7,6 +7,16 @@ export type Decision =
   | { readonly allow: true }
   | { readonly allow: false; readonly reason: string };
 
+/** What holds where the config says nothing. Sending elsewhere and installing need the operator's word. */
+export const defaultPolicy: PolicyRules = {
+  reads: "allow",
+  writes: "allow",
+  runs: "allow",
+  fetches: "allow",
+  remembers: "allow",
+  schedules: "allow",
+};
+
 /** Decides on what a tool can do to the world, never on its name; an effect that nobody named is refused. */
 export function decide(effect: Effect, rules: PolicyRules): Decision {
   const rule = rules[effect];

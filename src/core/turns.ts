@@ -3,7 +3,7 @@ import type { Channel } from "../contracts/channel.ts";
 import { ModelError, StateError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Address, InboundMessage } from "../contracts/message.ts";
-import type { Content, ModelRequest, Turn } from "../contracts/model.ts";
+import type { Content, Turn } from "../contracts/model.ts";
 import type { Sandbox } from "../contracts/sandbox.ts";
 import type { HistoryRow, InboxRow, Store } from "../contracts/store.ts";
 import type { Tool } from "../contracts/tool.ts";
@@ -11,25 +11,15 @@ import { addressKey } from "../lib/address.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { errorText } from "../lib/error-text.ts";
 import { type AgentLimits, type Ending, type Journal, runAgent, StoppedByUser } from "./agent.ts";
-import type { Answer } from "./answer.ts";
+import type { Asking } from "./asking.ts";
 import { fetchAttachments } from "./attachments.ts";
 import { type Budget, BudgetError } from "./budget.ts";
-import { compact } from "./compaction.ts";
-import { fitWindow, turnsOf, viewTokens } from "./conversation.ts";
+import { viewTokens } from "./conversation.ts";
 import type { Delivery } from "./delivery.ts";
 import { messageText, systemPrompt } from "./prompt.ts";
-import { textTokens, turnTokens } from "./tokens.ts";
+import { turnTokens } from "./tokens.ts";
 import { decide, type PolicyRules } from "./tool-policy.ts";
 import { keepTyping } from "./typing.ts";
-
-/** The models that may answer one conversation, the preferred one first. */
-export interface Models {
-  /** Of the preferred model. */
-  readonly id: string;
-  readonly contextWindow: number;
-  readonly maxOutputTokens: number;
-  ask(request: ModelRequest, signal: AbortSignal): Promise<Answer>;
-}
 
 export interface TurnsOptions {
   readonly store: Store;
@@ -37,7 +27,7 @@ export interface TurnsOptions {
   readonly delivery: Delivery;
   readonly sandbox: Sandbox;
   readonly tools: readonly Tool[];
-  readonly modelsFor: (at: Address) => Models;
+  readonly asking: Asking;
   readonly budget: Budget;
   readonly policy: PolicyRules;
   readonly limits: AgentLimits;
@@ -63,13 +53,10 @@ const retryBackoff = { firstMs: 5000, maxMs: 120_000 };
 /** Longer waits are told to the sender. */
 const tellWaitMs = 30_000;
 const maxWaitMs = 60 * 60_000;
-/** Compaction begins when the conversation fills this much of the window. */
-const fullShare = 0.75;
-const keepShare = 0.25;
 const personaFreshMs = 10 * 60_000;
 
 export function createTurns(options: TurnsOptions): Turns {
-  const { store, channels, delivery, sandbox, budget, log, now } = options;
+  const { store, channels, delivery, sandbox, asking, budget, log, now } = options;
   const personas = new Map<string, { readonly text: string; readonly until: number }>();
   let allTools: Promise<ReadonlyMap<string, Tool>> | undefined;
 
@@ -93,9 +80,8 @@ export function createTurns(options: TurnsOptions): Turns {
       }
     },
     async compactNow(at, sender, signal) {
-      const models = options.modelsFor(at);
       const before = viewTokens(store.history.view(at));
-      const done = await compactView(at, sender, models, 0, signal);
+      const done = await asking.compactNow(at, sender, signal);
       const after = viewTokens(store.history.view(at));
       return done
         ? `Compressed from about ${before} to about ${after} tokens. The words themselves are kept: /export has them.`
@@ -167,127 +153,22 @@ export function createTurns(options: TurnsOptions): Turns {
     };
     return await runAgent({
       journal,
-      ask: createAsk({ row, system, tools: [...tools.values()] }),
+      ask: asking.begin({
+        at: address,
+        inboxSeq: row.seq,
+        sender: `${address.channel}/${sender.id}`,
+        system,
+        tools: [...tools.values()].map(({ name, description, inputSchema }) => ({
+          name,
+          description,
+          inputSchema,
+        })),
+      }),
       tools,
       decide: (effect) => decide(effect, options.policy),
       context: { address, sender, space, log },
       limits: options.limits,
       signal,
-    });
-  }
-
-  /** Asks with the conversation as it stands, made to fit; once each it recovers from "too long" and "rejected". */
-  function createAsk(turn: {
-    readonly row: InboxRow;
-    readonly system: string;
-    readonly tools: readonly Tool[];
-  }): (signal: AbortSignal) => Promise<Answer> {
-    const { address, sender } = turn.row.message;
-    const specs = turn.tools.map(({ name, description, inputSchema }) => ({
-      name,
-      description,
-      inputSchema,
-    }));
-    const fixedTokens = textTokens(turn.system) + textTokens(JSON.stringify(specs));
-    const senderKey = `${address.channel}/${sender.id}`;
-    let mayCompact = true;
-    let share = 1;
-    let alone = false;
-
-    return async function ask(signal): Promise<Answer> {
-      const models = options.modelsFor(address);
-      const room = (models.contextWindow - models.maxOutputTokens - fixedTokens) * share;
-      let view = store.history.view(address);
-      if (mayCompact && viewTokens(view) > room * fullShare) {
-        mayCompact = false;
-        await compactView(address, senderKey, models, room * keepShare, signal).catch(
-          (error: unknown) => {
-            signal.throwIfAborted();
-            log.warn(
-              { error, address: addressKey(address) },
-              "compaction failed, going on without",
-            );
-          },
-        );
-        view = store.history.view(address);
-      }
-      if (alone) view = { summary: undefined, rows: store.history.ofMessage(turn.row.seq) };
-      const fitted = fitWindow(view, room);
-      const request = { system: turn.system, tools: specs, turns: turnsOf(fitted) };
-      try {
-        const inputTokens = fixedTokens + viewTokens(fitted);
-        const answer = await paidFor(address, senderKey, models, inputTokens, request, signal);
-        const note = alone ? withoutPast : answer.note;
-        return { ...answer, note };
-      } catch (error) {
-        if (!(error instanceof ModelError)) throw error;
-        if (error.kind === "too-long" && share > 0.25) {
-          share /= 2;
-          mayCompact = true;
-          return await ask(signal);
-        }
-        const hasPast = view.summary !== undefined || view.rows[0]?.inboxSeq !== turn.row.seq;
-        if (error.kind === "rejected" && !alone && hasPast) {
-          alone = true;
-          return await ask(signal);
-        }
-        throw error;
-      }
-    };
-  }
-
-  /** One model call within the budget: reserved before, settled after. */
-  async function paidFor(
-    at: Address,
-    sender: string,
-    models: Models,
-    inputTokens: number,
-    request: Omit<ModelRequest, "maxOutputTokens">,
-    signal: AbortSignal,
-    maxOutputTokens = models.maxOutputTokens,
-  ): Promise<Answer> {
-    const reservation = budget.reserve({
-      at,
-      sender,
-      model: models.id,
-      inputTokens,
-      maxOutputTokens,
-    });
-    try {
-      const answer = await models.ask(
-        { ...request, maxOutputTokens: reservation.maxOutputTokens },
-        signal,
-      );
-      reservation.settle(answer.usage, answer.model);
-      return answer;
-    } catch (error) {
-      const refused =
-        error instanceof ModelError && error.kind !== "timed-out" && error.kind !== "unavailable";
-      reservation.fail(!refused);
-      throw error;
-    }
-  }
-
-  async function compactView(
-    at: Address,
-    sender: string,
-    models: Models,
-    keepTokens: number,
-    signal: AbortSignal,
-  ): Promise<boolean> {
-    // About three characters a token, and half of the window for the transcript, is on the safe side.
-    const maxCharacters = Math.floor(models.contextWindow * 1.5);
-    return await compact({
-      history: store.history,
-      at,
-      view: store.history.view(at),
-      keepTokens,
-      maxCharacters,
-      ask: async (request) => {
-        const inputTokens = request.turns.reduce((sum, turn) => sum + turnTokens(turn), 0);
-        const max = request.maxOutputTokens;
-        return (await paidFor(at, sender, models, inputTokens, request, signal, max)).turn.text;
-      },
     });
   }
 
@@ -378,9 +259,6 @@ export function createTurns(options: TurnsOptions): Turns {
     }
   }
 }
-
-const withoutPast =
-  "The provider refused the conversation so far, so I answered from your last message alone. /new starts afresh.";
 
 function textTurn(
   message: InboundMessage,

@@ -13,7 +13,6 @@ export interface AnthropicAnswer {
   readonly stop: StopReason;
   /** Undefined where the server does not count. */
   readonly usage: Usage | undefined;
-  readonly cacheWriteTokens: number;
 }
 
 type Block = (Exclude<AnswerBlock, { type: "tool_use" }> | ToolUse) & { readonly index: number };
@@ -155,7 +154,7 @@ function answer(
     total + (output ?? 0) === 0
       ? undefined
       : { inputTokens: total, cachedInputTokens: cached, outputTokens: output ?? 0 };
-  return { turn, stop, usage, cacheWriteTokens: written };
+  return { turn, stop, usage };
 }
 
 function callOf({ id, name, whole, text }: ToolUse): ToolCall {

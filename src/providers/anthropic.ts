@@ -18,7 +18,7 @@ import {
   thinkingSetting,
 } from "./settings.ts";
 import { readEvents } from "./sse.ts";
-import { costOf, estimateUsage } from "./usage.ts";
+import { estimateUsage } from "./usage.ts";
 
 const settings = z.strictObject({
   api_key: requiredKey,
@@ -78,8 +78,7 @@ function createModel(given: Settings): ChatModel {
         throw new ModelError(`${platform.name} sent no answer.`, { kind: "unavailable" });
       const answer = yield* readAnthropic(readEvents(response.body, signal), id, platform);
       const usage = answer.usage ?? estimateUsage(request, answer.turn);
-      const costUsd = costOf(usage, given.price, answer.cacheWriteTokens);
-      yield { type: "done", turn: answer.turn, stop: answer.stop, usage: { ...usage, costUsd } };
+      yield { type: "done", turn: answer.turn, stop: answer.stop, usage };
     } catch (error) {
       signal.throwIfAborted();
       throw modelFailure(error, platform);

@@ -24,7 +24,7 @@ import {
 import type { RemoteSettings } from "./settings.ts";
 import { readEvents } from "./sse.ts";
 import type { StreamEvent } from "./sse.ts";
-import { costOf, estimateUsage } from "./usage.ts";
+import { estimateUsage } from "./usage.ts";
 
 /** OpenAI, and every server that speaks its Chat Completions: one kind each, with defaults and habits of its own. */
 export const openaiKinds: readonly ProviderKind[] = flavours.map(kindOf);
@@ -106,8 +106,7 @@ function createModel(given: RemoteSettings, flavour: Flavour, log: Logger): Chat
       const events = eventsOf(await send(request, signal), signal);
       const answer = yield* readOpenai(events, id, platform, idsIn(request));
       const usage = answer.usage ?? estimateUsage(request, answer.turn);
-      const costUsd = usage.costUsd ?? costOf(usage, given.price);
-      yield { type: "done", turn: answer.turn, stop: answer.stop, usage: { ...usage, costUsd } };
+      yield { type: "done", turn: answer.turn, stop: answer.stop, usage };
     } catch (error) {
       signal.throwIfAborted();
       throw modelFailure(error, platform);

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { secret } from "../lib/secret.ts";
 import type { Secret } from "../lib/secret.ts";
 
-/** What any provider's config may say about its model, the address and the price. Fields become the reference page. */
+/** What any provider's config may say about its model and the address. Fields become the reference page. */
 export function modelSettings(defaults: { readonly baseUrl: string; readonly model: string }) {
   return {
     model: z
@@ -31,20 +31,6 @@ export function modelSettings(defaults: { readonly baseUrl: string; readonly mod
       .describe(
         "Tokens the model can hold, input and output together; by default what is known of the model's family.",
       ),
-    price: z
-      .strictObject({
-        input: z.number().min(0).describe("US dollars for one million input tokens."),
-        output: z.number().min(0).describe("US dollars for one million output tokens."),
-        cached_input: z
-          .number()
-          .min(0)
-          .optional()
-          .describe(
-            "US dollars for one million input tokens read from the provider's cache; by default the price of input.",
-          ),
-      })
-      .optional()
-      .describe("What the model costs, for the budget, where the provider's answers do not say."),
     headers: z
       .record(z.string().regex(/^[A-Za-z0-9-]+$/, "must be a header's name"), secret)
       .optional()
@@ -72,16 +58,8 @@ export interface RemoteSettings {
   readonly api_key?: Secret | undefined;
   readonly max_output_tokens?: number | undefined;
   readonly context_window?: number | undefined;
-  readonly price?: Price | undefined;
   readonly headers?: Readonly<Record<string, Secret>> | undefined;
   readonly thinking?: Thinking;
-}
-
-/** US dollars per million tokens. */
-export interface Price {
-  readonly input: number;
-  readonly output: number;
-  readonly cached_input?: number | undefined;
 }
 
 /** The host name in a base URL, without port: what egress must allow. */

@@ -1,6 +1,5 @@
 import { estimateTokenCount } from "tokenx";
 import type { AssistantTurn, ModelRequest, Usage } from "../contracts/model.ts";
-import type { Price } from "./settings.ts";
 
 /** What an image costs, roughly, with the providers that say. */
 const tokensPerImage = 1000;
@@ -21,16 +20,4 @@ export function estimateUsage(request: ModelRequest, turn: AssistantTurn): Usage
 
 function spoken({ text, calls }: AssistantTurn): string {
   return [text, ...calls.map(({ name, input }) => `${name} ${JSON.stringify(input)}`)].join("\n");
-}
-
-/** US dollars by the configured price; tokens written to a cache cost 1.25 times the input price at Anthropic. */
-export function costOf(
-  usage: Usage,
-  price: Price | undefined,
-  cacheWriteTokens = 0,
-): number | undefined {
-  if (price === undefined) return undefined;
-  const fresh = usage.inputTokens - usage.cachedInputTokens + cacheWriteTokens * 0.25;
-  const cached = usage.cachedInputTokens * (price.cached_input ?? price.input);
-  return (fresh * price.input + cached + usage.outputTokens * price.output) / 1_000_000;
 }

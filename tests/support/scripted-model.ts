@@ -1,6 +1,6 @@
 import type { ModelRequest, ToolCall, Turn } from "../../src/contracts/model.ts";
 import type { Answer } from "../../src/core/answer.ts";
-import type { Models } from "../../src/core/turns.ts";
+import type { Models } from "../../src/core/asking.ts";
 
 export type Script = (request: ModelRequest, signal: AbortSignal) => Promise<Answer> | Answer;
 

@@ -13,7 +13,8 @@ import { createCommands } from "../../src/core/commands.ts";
 import { createDelivery } from "../../src/core/delivery.ts";
 import { createGateway, type Gateway } from "../../src/core/gateway.ts";
 import { createPeopleDesk } from "../../src/core/people-desk.ts";
-import { createTurns, type Models } from "../../src/core/turns.ts";
+import { createAsking, type Models } from "../../src/core/asking.ts";
+import { createTurns } from "../../src/core/turns.ts";
 import { openStore } from "../../src/store/open.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
 import { silentLog } from "./silent-log.ts";
@@ -85,7 +86,7 @@ export function openWorld(options: WorldOptions): World {
     delivery,
     sandbox,
     tools: options.tools ?? [],
-    modelsFor: () => options.models,
+    asking: createAsking({ store, modelsFor: () => options.models, budget, log }),
     budget,
     policy: { reads: "allow", writes: "allow", runs: "allow", fetches: "allow" },
     limits: { steps: 25, milliseconds: 60_000, tokens: 1_000_000, ...options.limits },

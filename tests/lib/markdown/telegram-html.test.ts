@@ -42,9 +42,7 @@ describe("what Markdown becomes in Telegram", () => {
 
   test("a table becomes aligned columns", () => {
     const html = toTelegramHtml("| name | n |\n|:--|--:|\n| **a** & b | 1 |\n| 日本 | 22 |");
-    expect(html).toBe(
-      "<pre>name  |   n\n------+----\na &amp; b |   1\n日本  |  22</pre>",
-    );
+    expect(html).toBe("<pre>name  |   n\n------+----\na &amp; b |   1\n日本  |  22</pre>");
   });
 
   test("code in a list keeps its own indentation", () => {
