@@ -1,0 +1,91 @@
+import { lstatSync, readlinkSync } from "node:fs";
+import { dirname } from "node:path";
+import { spaceFolder, systemFiles, systemFolders } from "./grants.ts";
+import type { Grant } from "./landlock.ts";
+
+/** What the second start needs to know: the arguments of the first. */
+interface Start {
+  readonly workspace: string;
+  readonly space: string;
+  readonly server: string;
+  readonly limits: unknown;
+  readonly abi: number;
+}
+
+/** For root, so that the launcher can still become an unprivileged user inside. */
+const kept = ["CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RESOURCE"];
+
+/**
+ * The command that starts the launcher a second time behind bubblewrap: nothing is there but the grants and the
+ * system read-only, and every namespace is its own. Limits, user id, filter and, where the kernel has it, Landlock
+ * are put up by the launcher inside.
+ */
+export function bubblewrapCommand(
+  start: Start,
+  grants: readonly Grant[],
+  launcher: string,
+  isRoot: boolean,
+): { readonly file: string; readonly args: readonly string[] } {
+  const args = [
+    "--unshare-ipc",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    ...(isRoot ? kept.flatMap((name) => ["--cap-add", name]) : ["--unshare-user"]),
+    "--die-with-parent",
+    "--new-session",
+    ...systemFolders.flatMap(systemFolder),
+    ...systemFiles.flatMap((path) => ["--ro-bind-try", path, path]),
+    "--proc",
+    "/proc",
+    "--dev",
+    "/dev",
+    "--remount-ro",
+    "/dev",
+    ...bindings(grants),
+    "--remount-ro",
+    "/",
+    "--chdir",
+    spaceFolder(start.workspace, start.space),
+    "--",
+    process.execPath,
+    "--no-warnings",
+    launcher,
+    "--inside",
+    "--by=bubblewrap",
+    `--workspace=${start.workspace}`,
+    `--space=${start.space}`,
+    `--server=${start.server}`,
+    `--limits=${JSON.stringify(start.limits)}`,
+    `--abi=${start.abi}`,
+  ];
+  return { file: bubblewrapFile, args };
+}
+
+export const bubblewrapFile = "/usr/bin/bwrap";
+
+/** On a merged system /bin is a link to /usr/bin and stays one. */
+function systemFolder(path: string): string[] {
+  const info = lstatSync(path, { throwIfNoEntry: false });
+  if (info === undefined) return [];
+  if (info.isSymbolicLink()) return ["--symlink", readlinkSync(path), path];
+  return ["--ro-bind", path, path];
+}
+
+/** Outer folders first, or they would hide the inner ones. What bubblewrap makes on the way, only root could enter. */
+function bindings(grants: readonly Grant[]): string[] {
+  const sorted = [...grants].sort((a, b) => a.path.length - b.path.length);
+  const above = new Set(sorted.flatMap(({ path }) => ancestors(path)));
+  const folders = [...above].sort((a, b) => a.length - b.length);
+  return folders.flatMap((path) => ["--perms", "0755", "--dir", path]).concat(sorted.flatMap(bind));
+}
+
+function ancestors(path: string): string[] {
+  const parent = dirname(path);
+  return parent === "/" ? [] : [...ancestors(parent), parent];
+}
+
+function bind({ path, access }: Grant): string[] {
+  return [access === "write" ? "--bind" : "--ro-bind", path, path];
+}

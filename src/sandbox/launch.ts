@@ -1,0 +1,98 @@
+/**
+ * One space's process, from the outside in: arguments -> folders -> (bubblewrap ->) private mounts -> limits ->
+ * user id -> Landlock -> filter -> becomes the server. `--probe` tells what of it works on this machine.
+ */
+import { realpathSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { bubblewrapCommand } from "./confine/bubblewrap.ts";
+import { confine, grantsFor, withoutWalls } from "./confine/confine.ts";
+import { spaceFolder } from "./confine/grants.ts";
+import { openNative } from "./confine/native.ts";
+import { unprivilegedId } from "./confine/privileges.ts";
+import { probe } from "./confine/probe.ts";
+import { prepareSpace } from "./confine/space.ts";
+import { type LaunchOptions, launchOptions } from "./launch-options.ts";
+import type { ServerSettings } from "./settings.ts";
+
+const { values } = parseArgs({
+  options: {
+    probe: { type: "string" },
+    workspace: { type: "string" },
+    space: { type: "string" },
+    by: { type: "string" },
+    server: { type: "string" },
+    limits: { type: "string", default: "{}" },
+    parent: { type: "string", default: String(process.ppid) },
+    abi: { type: "string" },
+    inside: { type: "boolean" },
+  },
+});
+
+try {
+  if (values.probe !== undefined) {
+    const found = await probe(values.probe, import.meta.filename, values.workspace);
+    writeSync(1, `${JSON.stringify(found)}\n`);
+    process.exit(0); // at once: Node's own event loop is in what the probe has taken from itself
+  } else {
+    const limits: unknown = JSON.parse(values.limits);
+    await launch(launchOptions.parse({ ...values, limits }));
+  }
+} catch (error) {
+  process.stderr.write(`The sandbox could not start: ${String(error)}\n`);
+  process.exitCode = 78;
+}
+
+async function launch(given: LaunchOptions): Promise<void> {
+  const options = {
+    ...given,
+    workspace: realpathSync(given.workspace),
+    server: realpathSync(given.server),
+  };
+  const isRoot = process.getuid?.() === 0;
+  if (!options.inside) {
+    prepareSpace(options.workspace, options.space, isRoot ? unprivilegedId : undefined);
+  }
+  if (options.by === "none") return become(options, withoutWalls(options));
+  if (options.by === "bubblewrap" && !options.inside) {
+    const grants = grantsFor(options, import.meta.filename);
+    const { file, args } = bubblewrapCommand(options, grants, import.meta.filename, isRoot);
+    return process.execve?.(file, [file, ...args], environment(options));
+  }
+  const native = await openNative();
+  become(options, confine(native, options, grantsFor(options, import.meta.filename), isRoot));
+}
+
+function become(options: LaunchOptions, settings: ServerSettings): void {
+  process.chdir(settings.home);
+  const args = [
+    process.execPath,
+    "--disable-sigusr1",
+    "--max-old-space-size=128",
+    "--max-semi-space-size=2",
+    options.server,
+    JSON.stringify(settings),
+  ];
+  process.execve?.(process.execPath, args, environment(options));
+}
+
+/** All that the server and its commands get to see; nothing is inherited. */
+function environment({ workspace, space }: LaunchOptions): Record<string, string> {
+  const home = spaceFolder(workspace, space);
+  return {
+    PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: home,
+    PWD: home,
+    TMPDIR: join(home, ".tmp"),
+    LANG: "C.UTF-8",
+    TERM: "dumb",
+    ...(process.env["TZ"] === undefined ? {} : { TZ: process.env["TZ"] }),
+    USER: "sandbox",
+    SHELL: "/bin/bash",
+    PAGER: "cat",
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_TERMINAL_PROMPT: "0",
+    PYTHONDONTWRITEBYTECODE: "1",
+    NODE_NO_WARNINGS: "1",
+  };
+}
