@@ -33,7 +33,6 @@ try {
   if (values.probe !== undefined) {
     const found = await probe(values.probe, import.meta.filename, values.workspace);
     writeSync(1, `${JSON.stringify(found)}\n`);
-    process.exit(0); // at once: Node's own event loop is in what the probe has taken from itself
   } else {
     const limits: unknown = JSON.parse(values.limits);
     await launch(launchOptions.parse({ ...values, limits }));

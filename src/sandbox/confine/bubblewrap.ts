@@ -36,6 +36,7 @@ export function bubblewrapCommand(
     "--die-with-parent",
     "--new-session",
     ...systemFolders.flatMap(systemFolder),
+    ...folders(systemFiles),
     ...systemFiles.flatMap((path) => ["--ro-bind-try", path, path]),
     "--proc",
     "/proc",
@@ -73,12 +74,16 @@ function systemFolder(path: string): string[] {
   return ["--ro-bind", path, path];
 }
 
-/** Outer folders first, or they would hide the inner ones. What bubblewrap makes on the way, only root could enter. */
+/** Outer folders first, or they would hide the inner ones. */
 function bindings(grants: readonly Grant[]): string[] {
   const sorted = [...grants].sort((a, b) => a.path.length - b.path.length);
-  const above = new Set(sorted.flatMap(({ path }) => ancestors(path)));
-  const folders = [...above].sort((a, b) => a.length - b.length);
-  return folders.flatMap((path) => ["--perms", "0755", "--dir", path]).concat(sorted.flatMap(bind));
+  return [...folders(sorted.map(({ path }) => path)), ...sorted.flatMap(bind)];
+}
+
+/** The folders on the way to some paths. Those that bubblewrap makes by itself, only root may enter. */
+function folders(paths: readonly string[]): string[] {
+  const above = [...new Set(paths.flatMap(ancestors))].sort((a, b) => a.length - b.length);
+  return above.flatMap((path) => ["--perms", "0755", "--dir", path]);
 }
 
 function ancestors(path: string): string[] {
