@@ -26,6 +26,9 @@ const settings = z.strictObject({
   thinking: thinkingSetting,
 });
 
+/** The version that the SDK speaks. */
+const apiVersion = "2026-10-21";
+
 type Settings = z.infer<typeof settings>;
 
 /** Claude, by Anthropic's Messages API, or a server that speaks it. */
@@ -48,9 +51,9 @@ export const anthropic: ProviderKind<typeof settings> = {
       listUrl: `${rootOf(given)}/v1/models?limit=1000`,
       modelUrl: `${rootOf(given)}/v1/models/${encodeURIComponent(given.model)}`,
       headers: {
-        "x-api-key": given.api_key.reveal(),
-        "anthropic-version": "2023-06-01",
-        ...plainHeaders(given),
+        Authorization: `Bearer ${given.api_key.reveal()}`,
+        "anthropic-version": apiVersion,
+        ...headersOf(given),
       },
       listsAll: false,
       signal,
@@ -98,11 +101,17 @@ async function connect(given: Settings): Promise<Anthropic> {
   return new Anthropic({
     apiKey: given.api_key.reveal(),
     baseURL: rootOf(given),
-    defaultHeaders: plainHeaders(given),
+    defaultHeaders: headersOf(given),
     maxRetries: 0, // retries and fallbacks are decided in one place, the model chain
     timeout: 15 * 60_000, // the chain ends a silent call far earlier
     logLevel: "off",
   });
+}
+
+/** Anthropic takes the key as the client sends it, as a bearer; many servers that speak its API know only `x-api-key`. */
+function headersOf(given: Settings): Record<string, string> {
+  const isOwn = /(^|\.)anthropic\.com$/.test(hostOf(given.base_url));
+  return { ...(isOwn ? {} : { "x-api-key": given.api_key.reveal() }), ...plainHeaders(given) };
 }
 
 function platformOf(given: Settings): Platform {

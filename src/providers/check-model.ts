@@ -84,8 +84,11 @@ function isSame(listed: string, model: string): boolean {
 
 /** Up to three listed names that share most of the wanted one's parts. */
 function nearest(model: string, ids: readonly string[]): string[] {
-  const parts = (id: string): string[] => id.toLowerCase().split(/[^a-z0-9]+/);
   const wanted = new Set(parts(model));
   const score = (id: string): number => parts(id).filter((part) => wanted.has(part)).length;
   return [...ids].sort((a, b) => score(b) - score(a)).slice(0, 3);
+}
+
+function parts(id: string): string[] {
+  return id.toLowerCase().split(/[^a-z0-9]+/);
 }

@@ -143,7 +143,7 @@ function sentence(
 const maxQuoteChars = 300;
 
 /** The platform's own words for a person: one line, bounded, without keys, and without what a URL may hide. */
-export function quotable(words: string, { secrets }: Pick<Platform, "secrets">): string {
+function quotable(words: string, { secrets }: Pick<Platform, "secrets">): string {
   let text = words;
   for (const secret of secrets) {
     if (secret.length >= 4) text = text.replaceAll(secret, "[key]");

@@ -32,9 +32,12 @@ export const phrases: readonly Phrase[] = [
   {
     tool: "write_file",
     example: 'write "hello" to notes.txt',
+    // The name must look like a file's, or be called one: "make tea with milk" is no request of this kind.
     patterns: [
-      /^(?:write|put|save|store)(?: the (?:text|words))? (?<content>.+?) (?:to|into|in|as)(?: (?:the |a )?(?:new )?file)? (?<path>\S+)$/is,
-      /^(?:create|make|write)(?: (?:the |a )?(?:new )?file)?(?: (?:called|named))? (?<path>\S+) (?:with|containing|saying)(?: the)?(?: (?:text|words|content))? (?<content>.+)$/is,
+      /^(?:write|put|save|store)(?: the (?:text|words))? (?<content>.+?) (?:to|into|in|as)(?: (?:the |a )?(?:new )?file)? (?<path>\S*[./]\S*)$/is,
+      /^(?:write|put|save|store)(?: the (?:text|words))? (?<content>.+?) (?:to|into|in|as) (?:the |a )?(?:new )?file (?<path>\S+)$/is,
+      /^(?:create|make|write)(?: (?:the |a )?(?:new )?file)?(?: (?:called|named))? (?<path>\S*[./]\S*) (?:with|containing|saying)(?: the)?(?: (?:text|words|content))? (?<content>.+)$/is,
+      /^(?:create|make|write) (?:the |a )?(?:new )?file(?: (?:called|named))? (?<path>\S+) (?:with|containing|saying)(?: the)?(?: (?:text|words|content))? (?<content>.+)$/is,
     ],
     input: ({ path, content = "" }) => ({ path, content: unquoted(content) }),
   },
@@ -51,7 +54,7 @@ export const phrases: readonly Phrase[] = [
     tool: "search_files",
     example: "find invoices",
     patterns: [
-      /^(?:find|search|grep|look)(?: for)?(?: (?:the )?(?:word|words|text))? (?<pattern>.+?)(?: in (?:my|the|all|your)(?: \w+)? ?(?:files|workspace|folder))?$/is,
+      /^(?:search for|look for|find|search|grep)(?: (?:the )?(?:word|words|text))? (?<pattern>.+?)(?: in (?:my|the|all|your)(?: \w+)? ?(?:files|workspace|folder))?$/is,
     ],
     input: ({ pattern = "" }) => ({ pattern: unquoted(pattern) }),
   },
@@ -59,7 +62,8 @@ export const phrases: readonly Phrase[] = [
     tool: "read_file",
     example: "read welcome.md",
     patterns: [
-      /^(?:read|show|open|print|cat|display)(?: me)?(?: (?:my|the))?(?: file)? (?<path>\S+)(?: file)?$/i,
+      /^(?:read|cat)(?: me)?(?: (?:my|the))?(?: file)? (?<path>\S+)(?: file)?$/i,
+      /^(?:show|open|print|display)(?: me)?(?: (?:my|the))?(?: file)? (?<path>\S*[./]\S*)$/i,
       /^what(?:'s| is) in (?:the file |my )?(?<path>\S+)$/i,
     ],
     input: ({ path = "" }) => ({ path: unquoted(path) }),

@@ -38,7 +38,7 @@ interface WireCall {
 }
 
 /** What is kept of an answer's reasoning for the servers that want it back; see `readOpenai`. */
-export const keptReasoning = z.object({
+const keptReasoning = z.object({
   reasoning_content: z.string().optional(),
   reasoning_details: z.array(z.unknown()).optional(),
 });
