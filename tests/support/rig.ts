@@ -38,7 +38,7 @@ export interface Rig {
   launch(options?: StartOptions): GatewayProcess;
   /** A message in; the bot's messages of that chat which came after it, once `includes` is among them. */
   say(from: number, text: string, options?: SayOptions): Promise<readonly string[]>;
-  /** Waits until no message waits or runs and no reply is unsent. */
+  /** Waits until no update is unconfirmed, no message waits or runs and no reply is unsent. */
   settled(timeoutMs?: number): Promise<void>;
   /** Reads a file of a space; "" if there is none. */
   readSpace(space: string, file: string): string;
@@ -134,7 +134,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
       }
     },
     async settled(timeoutMs = 30_000) {
-      await until(() => countUnsettled(folders.state) === 0, timeoutMs, "all messages settled");
+      await until(async () => await isQuiet(folders, telegram), timeoutMs, "all messages settled");
     },
     readSpace(space, file) {
       try {
@@ -219,4 +219,8 @@ export function processesUsing(
         return []; // it has just ended
       }
     });
+}
+
+async function isQuiet(folders: Folders, telegram: Telegram): Promise<boolean> {
+  return (await telegram.remote.queue()).waiting === 0 && countUnsettled(folders.state) === 0;
 }

@@ -211,6 +211,17 @@ describe("the model counterpart", () => {
     await model.remote.release(hold, "go");
     expect(await answer).toBe("echo m5");
 
+    const lone = openai.chat.completions.create({
+      model: "scripted",
+      messages: [
+        {
+          role: "assistant",
+          tool_calls: [{ id: "x1", type: "function", function: { name: "f", arguments: "{}" } }],
+        },
+        { role: "user", content: "echo m8" },
+      ],
+    });
+    await expect(lone).rejects.toMatchObject({ status: 400 });
     await model.remote.fault({ match: "m6", status: 429, retryAfterSeconds: 3 });
     await expect(ask("echo m6")).rejects.toMatchObject({ status: 429 });
     await expect(ask("fail m7")).rejects.toMatchObject({ status: 500 });

@@ -4,6 +4,8 @@ export interface GateRule<Point extends string> {
   /** Only requests whose text contains this. Without it: all. */
   readonly match?: string | undefined;
   readonly action: "tell" | "hold" | "drop";
+  /** How many fitting requests it lets pass before; default 0. */
+  readonly skip?: number | undefined;
   /** How many requests it acts upon; default 1. */
   readonly times?: number | undefined;
 }
@@ -20,6 +22,7 @@ export type Verdict = "go" | "drop";
 interface Armed<Point extends string> extends GateRule<Point> {
   readonly id: number;
   left: number;
+  toSkip: number;
 }
 
 /** Named points where requests can be stopped from outside. A hold lapses after `maxHoldMs`, as a drop. */
@@ -31,7 +34,7 @@ export function createGates<Point extends string>(tell: (reached: Reached<Point>
   return {
     arm(rule: GateRule<Point>): number {
       ids += 1;
-      armed.push({ ...rule, id: ids, left: rule.times ?? 1 });
+      armed.push({ ...rule, id: ids, left: rule.times ?? 1, toSkip: rule.skip ?? 0 });
       return ids;
     },
     /** Lets go what the rule holds, and takes the rule away. */
@@ -53,6 +56,10 @@ export function createGates<Point extends string>(tell: (reached: Reached<Point>
           (one.match === undefined || text.includes(one.match)),
       );
       if (rule === undefined) return "go";
+      if (rule.toSkip > 0) {
+        rule.toSkip -= 1;
+        return "go";
+      }
       rule.left -= 1;
       const reached = { type: "reached", rule: rule.id, point, text } as const;
       if (rule.action !== "hold") {

@@ -55,9 +55,14 @@ const server = createPlainServer(async (request, response) => {
 
 async function answer(wire: Wire, body: Buffer, response: ServerResponse): Promise<void> {
   const atMs = sharedNowMs();
-  const asked = wire.read(JSON.parse(body.toString()));
-  const scripted = takeFault(asked.lastUser) ?? plan(asked.lastUser, asked.results);
-  const call = record(wire, asked, body, atMs, scripted);
+  const request = JSON.parse(body.toString()) as unknown;
+  const asked = wire.read(request);
+  const complaint = wire.complaint(request);
+  const scripted =
+    complaint === undefined
+      ? (takeFault(asked.lastUser) ?? plan(asked.lastUser, asked.results))
+      : ({ type: "error", status: 400 } as const);
+  const call = record(wire, asked, body, atMs, scripted, complaint);
   if ((await gates.pass("request received", asked.lastUser)) === "drop") return reset(response);
   const closed = closedSignal(response);
   const id = `c${call.seq}`;
@@ -69,7 +74,7 @@ async function answer(wire: Wire, body: Buffer, response: ServerResponse): Promi
       return sendJson(
         response,
         scripted.status,
-        wire.error(scripted.status, `Scripted failure ${scripted.status}`),
+        wire.error(scripted.status, complaint ?? `Scripted failure ${scripted.status}`),
         headers,
       );
     }
@@ -135,7 +140,14 @@ function openStream(response: ServerResponse): void {
   response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-cache" });
 }
 
-function record(wire: Wire, asked: Asked, body: Buffer, atMs: number, scripted: Plan): ModelCall {
+function record(
+  wire: Wire,
+  asked: Asked,
+  body: Buffer,
+  atMs: number,
+  scripted: Plan,
+  complaint?: string,
+): ModelCall {
   seq += 1;
   const { includeUsage: _, ...rest } = asked;
   const same = calls.at(-1);
@@ -149,6 +161,7 @@ function record(wire: Wire, asked: Asked, body: Buffer, atMs: number, scripted: 
     atMs,
     bytes: body.length,
     answer: scripted.type,
+    complaint,
   };
   calls.push(call);
   if (calls.length > maxCalls) calls.shift();

@@ -16,6 +16,8 @@ export interface Asked {
 /** One of the two wires: how a request is read, and which server-sent events make the answer. */
 export interface Wire {
   read(body: unknown): Asked;
+  /** What the real service answers with status 400: a tool call without its result, or the reverse. */
+  complaint(body: unknown): string | undefined;
   open(asked: Asked, id: string): string;
   delta(text: string, asked: Asked, id: string): string;
   finish(asked: Asked, id: string): string;
@@ -26,6 +28,7 @@ export interface Wire {
 
 interface Part {
   readonly type: string;
+  readonly id?: string;
   readonly text?: string;
   readonly image_url?: { readonly url: string };
   readonly source?: { readonly media_type: string; readonly data: string };
@@ -36,6 +39,8 @@ interface Part {
 
 interface WireMessage {
   readonly role: string;
+  readonly tool_calls?: readonly { readonly id: string }[];
+  readonly tool_call_id?: string;
   readonly content?: string | readonly Part[] | null;
 }
 
@@ -66,6 +71,23 @@ export const openaiWire: Wire = {
       images: imagesOf(messages[last]?.content),
       includeUsage: request.stream_options?.include_usage === true,
     };
+  },
+  complaint(body) {
+    const { messages } = body as { readonly messages: readonly WireMessage[] };
+    let open: readonly string[] = [];
+    for (const { role, tool_calls, tool_call_id } of messages) {
+      if (role === "tool") {
+        if (!open.includes(tool_call_id ?? "")) {
+          return "messages with role 'tool' must be a response to a preceding message with 'tool_calls'.";
+        }
+        open = open.filter((id) => id !== tool_call_id);
+        continue;
+      }
+      if (open.length > 0) break;
+      open = (tool_calls ?? []).map(({ id }) => id);
+    }
+    if (open.length === 0) return undefined;
+    return `An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: ${open.join(", ")}`;
   },
   open: (asked, id) => openaiChunk(asked, id, { role: "assistant", content: "" }),
   delta: (text, asked, id) => openaiChunk(asked, id, { content: text }),
@@ -158,6 +180,19 @@ export const anthropicWire: Wire = {
       images: imagesOf(messages[last]?.content),
       includeUsage: true,
     };
+  },
+  complaint(body) {
+    const { messages } = body as { readonly messages: readonly WireMessage[] };
+    for (const [index, { role, content }] of messages.entries()) {
+      if (role !== "assistant") continue;
+      const called = partsOf(content).filter(({ type }) => type === "tool_use");
+      const results = partsOf(messages[index + 1]?.content).map(({ tool_use_id }) => tool_use_id);
+      const lone = called.find(({ id }) => !results.includes(id));
+      if (lone !== undefined) {
+        return `messages.${index}: \`tool_use\` ids were found without \`tool_result\` blocks immediately after: ${lone.id}.`;
+      }
+    }
+    return undefined;
   },
   open: (asked, id) =>
     event({

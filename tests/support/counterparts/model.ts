@@ -24,6 +24,8 @@ export interface ModelCall {
   readonly results: readonly ToolOutcome[];
   readonly turns: number;
   readonly images: readonly { readonly mediaType: string; readonly bytes: number }[];
+  /** Why the real service would have refused this request; it was answered with status 400. */
+  readonly complaint?: string | undefined;
   readonly answer: "text" | "calls" | "error" | "silence" | "dropped";
 }
 
