@@ -42,6 +42,8 @@ export interface Rig {
   settled(timeoutMs?: number): Promise<void>;
   /** Reads a file of a space; "" if there is none. */
   readSpace(space: string, file: string): string;
+  /** Runs when all of the rig's processes have ended, before its folders are removed. */
+  atEnd(cleanUp: () => void): void;
   stop(): Promise<void>;
 }
 
@@ -71,6 +73,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const [telegram, model] = await Promise.all([startTelegram(), startModel()]);
   const folders = makeFolders();
   const gateways = new Set<GatewayProcess>();
+  const cleanUps: (() => void)[] = [];
   let config = makeConfig(telegram, model, options);
   const write = (): void =>
     writeFileSync(folders.config, JSON.stringify(config, undefined, 2), { mode: 0o600 });
@@ -143,6 +146,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
         return ""; // absent is an answer
       }
     },
+    atEnd: (cleanUp) => void cleanUps.push(cleanUp),
     async stop() {
       await Promise.all([...gateways].map(async (gateway) => await gateway.kill()));
       await Promise.all([telegram.stop(), model.stop()]);
@@ -151,6 +155,7 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
         10_000,
         "the gateway's own processes ended",
       );
+      for (const cleanUp of cleanUps) cleanUp();
       rmSync(folders.root, { recursive: true, force: true });
     },
   };
