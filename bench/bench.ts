@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { openRig } from "../tests/support/rig.ts";
 import { measureHello } from "./hello.ts";
-import { bareNodeMemory } from "./idle.ts";
+import { bareNodeMemory, ownNode } from "./idle.ts";
 import { measureUnderLimit } from "./memory-limit.ts";
 import { measureMessages } from "./messages.ts";
 import { settledMemoryOf } from "./process-tree.ts";
@@ -32,8 +32,9 @@ async function run(): Promise<void> {
     const bareStartMs = await bareNodeStart(starts);
     const startMs = await startToFirstPoll(rig, starts);
     say("idle memory ...");
-    const bare = await bareNodeMemory();
-    const gateway = await rig.start();
+    const node = ownNode(rig.folders.root);
+    const bare = await bareNodeMemory(node);
+    const gateway = await rig.start({ node });
     const idle = await settledMemoryOf(gateway.pid);
     say("messages ...");
     await measureMessages(rig, gateway.pid, { prefix: "warm", count: warmUps });

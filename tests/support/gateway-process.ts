@@ -11,11 +11,11 @@ const bundle = join(project, "dist/barnacle.js");
  * How the gateway is started: `BARNACLE_COMMAND` (a path to a script), else the bundle, else the source. Tests judge
  * what is shipped, so `npm test` builds first.
  */
-export function barnacleCommand(): readonly string[] {
+export function barnacleCommand(node = process.execPath): readonly string[] {
   const script = process.env["BARNACLE_COMMAND"];
-  if (script !== undefined) return [process.execPath, script];
-  if (existsSync(bundle)) return [process.execPath, bundle];
-  return [process.execPath, join(project, "src/cli.ts")];
+  if (script !== undefined) return [node, script];
+  if (existsSync(bundle)) return [node, bundle];
+  return [node, join(project, "src/cli.ts")];
 }
 
 export interface GatewayOptions {
@@ -26,6 +26,8 @@ export interface GatewayOptions {
   /** Put before the command: `["setpriv", ...]`, say. */
   readonly prefix?: readonly string[] | undefined;
   readonly args?: readonly string[] | undefined;
+  /** The Node binary; default: the one that runs the test. */
+  readonly node?: string | undefined;
 }
 
 export interface LogLine {
@@ -64,7 +66,7 @@ export function startGateway(options: GatewayOptions): GatewayProcess {
   const folders = ["--config", options.config, "--state", options.state];
   const line = [
     ...(options.prefix ?? []),
-    ...barnacleCommand(),
+    ...barnacleCommand(options.node),
     "gateway",
     ...folders,
     "--workspace",

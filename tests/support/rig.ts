@@ -47,9 +47,7 @@ export interface Rig {
   stop(): Promise<void>;
 }
 
-type StartOptions = Partial<
-  Pick<GatewayOptions, "env" | "prefix" | "args" | "state" | "workspace">
-> & {
+type StartOptions = Partial<Pick<GatewayOptions, "env" | "prefix" | "args" | "node">> & {
   readonly timeoutMs?: number;
 };
 
