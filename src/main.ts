@@ -179,7 +179,10 @@ export function openSandbox(config: Config, workspace: string, log: Logger): San
     workspace,
     confine: config.sandbox.confine,
     idleMs: config.sandbox.idleMs,
-    limits: config.sandbox,
+    limits: {
+      commandMemoryBytes: config.sandbox.memoryBytes,
+      commandDiskBytes: config.sandbox.diskBytes,
+    },
     log,
   });
 }

@@ -14,7 +14,12 @@ export function sandboxFiles(): { readonly launcher: string; readonly server: st
     : { launcher: beside("./sandbox/launch.ts"), server: beside("./sandbox/server.ts") };
 }
 
+/** The folder that holds `dist` or `src`: a checkout, or wherever the bundle was put. */
+export function installFolder(): string {
+  return beside("..");
+}
+
 /** The folder that a new workspace is copied from. */
 export function workspaceTemplate(): string {
-  return beside("../workspace-template");
+  return beside(bundled ? "./workspace-template" : "../workspace-template");
 }

@@ -15,6 +15,7 @@ import { exitCodes, guarded, print } from "./output.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { untilSignal } from "./signals.ts";
 import { openLockedState } from "./state.ts";
+import { prepareWorkspace } from "./workspace.ts";
 
 interface Flags {
   readonly json?: boolean;
@@ -57,6 +58,7 @@ async function ask(text: string, paths: Paths): Promise<Result> {
   const signal = untilSignal();
   const { config, secretValues } = loadConfig(paths.config, { kinds, env: process.env });
   const log = createLog({ level: config.log.level, redactor: createRedactor(secretValues) });
+  prepareWorkspace(paths.workspace);
   const state = await openLockedState(paths.state);
   const message = messageOf(text);
   const said: string[] = [];

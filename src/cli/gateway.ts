@@ -14,6 +14,7 @@ import { CliError, exitCodes, guarded } from "./output.ts";
 import { type Paths, pathsOf } from "./paths.ts";
 import { untilSignal } from "./signals.ts";
 import { openLockedState } from "./state.ts";
+import { prepareWorkspace } from "./workspace.ts";
 
 interface Flags {
   readonly supervised?: boolean;
@@ -62,6 +63,7 @@ async function run(paths: Paths, flags: Flags): Promise<void> {
   const log = createLog({ level: config.log.level, redactor: createRedactor(secretValues) });
   for (const { path, reason } of warnings) log.warn({ config: paths.config, path }, reason);
 
+  prepareWorkspace(paths.workspace);
   const state = await openLockedState(paths.state);
   let app: App | undefined;
   try {

@@ -9,6 +9,7 @@ import { type App, openApp } from "../main.ts";
 import { kinds } from "./kinds.ts";
 import { untilSignal } from "./signals.ts";
 import { openLockedState } from "./state.ts";
+import { prepareWorkspace } from "./workspace.ts";
 import type { TryChat } from "./try.ts";
 
 const interrupted = 130;
@@ -23,6 +24,7 @@ export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise
   const signal = untilSignal();
   const streams = processTerminal();
   const terminal = createTerminal(streams);
+  prepareWorkspace(places.workspace);
   const state = await openLockedState(places.state);
   const redactor = createRedactor(loaded.secretValues);
   const { level } = loaded.config.log;

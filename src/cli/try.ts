@@ -1,9 +1,10 @@
 // barnacle try: first model found -> workspace from the template -> a chat in the terminal. Keys stay in the environment.
-import { cpSync, existsSync, mkdirSync, readdirSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { Command, Option } from "commander";
 import { errorText } from "../lib/error-text.ts";
+import { installFolder } from "../runtime-files.ts";
 import { detectModel, type DetectedModel, providerNames } from "./try/detect-model.ts";
+import { prepareWorkspace } from "./workspace.ts";
 
 export interface TryChat {
   /** What a config file would hold. Its secrets are `env://` references. */
@@ -82,41 +83,13 @@ interface Folders {
   readonly workspace: string;
 }
 
-/** A workspace that holds anything is used as it is. */
+/** Beside the program, out of the way of everything else. */
 function makeFolders(flags: TryFlags): Folders {
-  const { template, project } = findInstall(import.meta.dirname);
-  const state = resolve(
-    flags.state || process.env["BARNACLE_STATE"] || join(project, ".barnacle/state"),
-  );
+  const home = join(installFolder(), ".barnacle");
+  const state = resolve(flags.state || process.env["BARNACLE_STATE"] || join(home, "state"));
   const workspace = resolve(
-    flags.workspace || process.env["BARNACLE_WORKSPACE"] || join(project, ".barnacle/workspace"),
+    flags.workspace || process.env["BARNACLE_WORKSPACE"] || join(home, "workspace"),
   );
-  try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
-    mkdirSync(workspace, { recursive: true });
-    if (readdirSync(workspace).length === 0) cpSync(template, workspace, { recursive: true });
-  } catch (error) {
-    throw new Error(
-      `${errorText(error)}. "try" keeps its state in ${state} and its workspace in ${workspace}: ` +
-        "choose folders that can be written with --state DIR and --workspace DIR.",
-      { cause: error },
-    );
-  }
+  prepareWorkspace(workspace);
   return { state, workspace };
-}
-
-/**
- * The template stands in the checkout beside `src`, and in the bundle beside the code. `project` is the folder that
- * holds `src` or `dist`.
- */
-function findInstall(from: string): { readonly template: string; readonly project: string } {
-  for (let folder = from; dirname(folder) !== folder; folder = dirname(folder)) {
-    const template = join(folder, "workspace-template");
-    if (!existsSync(template)) continue;
-    const isBundle = !existsSync(join(folder, "src"));
-    return { template, project: isBundle ? dirname(folder) : folder };
-  }
-  throw new Error(
-    `The folder workspace-template is missing above ${from}: install Barnacle again.`,
-  );
 }
