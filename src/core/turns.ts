@@ -14,7 +14,7 @@ import { type AgentLimits, type Ending, type Journal, runAgent, StoppedByUser } 
 import type { Asking } from "./asking.ts";
 import { fetchAttachments } from "./attachments.ts";
 import { type Budget, BudgetError } from "./budget.ts";
-import { viewTokens } from "./conversation.ts";
+import { openCalls, toolText, viewTokens } from "./conversation.ts";
 import type { Delivery } from "./delivery.ts";
 import { messageText, systemPrompt } from "./prompt.ts";
 import { turnTokens } from "./tokens.ts";
@@ -95,7 +95,10 @@ export function createTurns(options: TurnsOptions): Turns {
     const claim = (): void => {
       if (row.state === "waiting") store.inbox.claim(seq);
     };
-    const hasBegun = store.history.ofMessage(seq).length > 0;
+    const last = store.history.ofMessage(seq).at(-1)?.turn;
+    // A dead letter that is tried again begins anew: its former turn ended with the reason.
+    const hasEnded = last?.role === "assistant" && last.calls.length === 0;
+    const hasBegun = last !== undefined && !hasEnded;
     const needsFiles = !hasBegun && message.attachments.length > 0;
     if (needsFiles) {
       claim();
@@ -223,12 +226,28 @@ export function createTurns(options: TurnsOptions): Turns {
     });
   }
 
-  /** A dead letter: kept for `barnacle sessions retry`, and told to its sender. */
+  /**
+   * A dead letter: kept for `barnacle sessions retry`, and told to its sender. The history says so too, with every call
+   * answered, so that the next message finds it whole.
+   */
   function giveUp(row: InboxRow, reason: string): void {
-    const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${row.seq}".`;
+    const { message, seq } = row;
+    const { address } = message;
+    const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
     store.transaction(() => {
-      store.inbox.settle(row.seq, "failed", reason);
-      delivery.enqueue(row.message.address, { text }, row.seq);
+      const own = store.history.ofMessage(seq);
+      const open = openCalls(own);
+      for (const call of open?.calls ?? []) {
+        append(
+          address,
+          seq,
+          toolText(call.id, "Given up; whether it took effect is unknown.", true),
+        );
+      }
+      if (own.length > 0)
+        append(address, seq, { role: "assistant", text: `(${reason})`, calls: [] });
+      store.inbox.settle(seq, "failed", reason);
+      delivery.enqueue(address, { text }, seq);
     });
   }
 

@@ -404,6 +404,8 @@ test("a failure that waiting helps with is tried again; after three it is a dead
   await channel.say(inbound({ text: "wake" }));
   await until("both answers", () => channel.sent.length === 3);
   expect(channel.textsTo("1001").slice(1)).toEqual(["at last", "at last"]);
+  // The retried message is the last word that the model sees, not the note of its former failure.
+  expect(models.requests[3]?.turns.at(-1)?.role).toBe("user");
 });
 
 test("a failure that needs a person is explained at once", async () => {
