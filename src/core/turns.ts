@@ -95,10 +95,7 @@ export function createTurns(options: TurnsOptions): Turns {
     const claim = (): void => {
       if (row.state === "waiting") store.inbox.claim(seq);
     };
-    const last = store.history.ofMessage(seq).at(-1)?.turn;
-    // A dead letter that is tried again begins anew: its former turn ended with the reason.
-    const hasEnded = last?.role === "assistant" && last.calls.length === 0;
-    const hasBegun = last !== undefined && !hasEnded;
+    const hasBegun = sinceLastEnd(store.history.ofMessage(seq)).length > 0;
     const needsFiles = !hasBegun && message.attachments.length > 0;
     if (needsFiles) {
       claim();
@@ -129,7 +126,7 @@ export function createTurns(options: TurnsOptions): Turns {
 
   async function answer(row: InboxRow, space: string, signal: AbortSignal): Promise<Ending> {
     const { address, sender } = row.message;
-    const own: HistoryRow[] = [...store.history.ofMessage(row.seq)];
+    const own: HistoryRow[] = sinceLastEnd(store.history.ofMessage(row.seq));
     const tools = await toolsByName();
     const system = systemPrompt({
       name: options.name,
@@ -235,7 +232,7 @@ export function createTurns(options: TurnsOptions): Turns {
     const { address } = message;
     const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
     store.transaction(() => {
-      const own = store.history.ofMessage(seq);
+      const own = sinceLastEnd(store.history.ofMessage(seq));
       const open = openCalls(own);
       for (const call of open?.calls ?? []) {
         append(
@@ -277,6 +274,14 @@ export function createTurns(options: TurnsOptions): Turns {
       return known?.text ?? "";
     }
   }
+}
+
+/** A dead letter that is tried again begins anew: its former turn ended with the reason. */
+function sinceLastEnd(rows: readonly HistoryRow[]): HistoryRow[] {
+  const end = rows.findLastIndex(
+    ({ turn }) => turn.role === "assistant" && turn.calls.length === 0,
+  );
+  return rows.slice(end + 1);
 }
 
 function textTurn(
