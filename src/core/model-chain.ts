@@ -126,7 +126,9 @@ export function createModelChain(options: ModelChainOptions): ModelChain {
     if (span === undefined) return;
     const count = member.failure?.kind === kind ? member.failure.count + 1 : 1;
     const ownMs = Math.min(span.maxMs, span.firstMs * 2 ** (count - 1));
-    const coolMs = kind === "rate-limited" ? (retryAfterMs ?? ownMs) : ownMs;
+    // A rate limit is over when its platform says so; an overload is tried again soon, whatever it says.
+    const askedMs = kind === "rate-limited" ? retryAfterMs : undefined;
+    const coolMs = askedMs ?? ownMs;
     member.failure = { kind, count, until: now() + coolMs };
     log.warn({ model: member.model.id, kind, count, coolMs }, "model failed, it rests");
   }

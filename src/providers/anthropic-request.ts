@@ -152,7 +152,7 @@ function markForCache(messages: readonly Message[]): MessageParam[] {
   });
 }
 
-const budgetTokens = { low: 2048, medium: 8192, high: 16_384 } as const;
+const budgetTokens = { low: 2048, medium: 8192, high: 16_000 } as const;
 
 /** Claude 3.7 to 4.5 take a budget, later ones refuse it and take an effort; 3.5 and older do not think. */
 function thinkingParams(

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { ModelError } from "../contracts/errors.ts";
 import { apiFailure, modelFailure } from "./failure.ts";
 import type { Platform } from "./failure.ts";
+import { readText } from "./read-text.ts";
 
 interface Check {
   readonly platform: Platform;
@@ -17,7 +18,6 @@ interface Check {
 }
 
 const listSchema = z.object({ data: z.array(z.object({ id: z.string() })) });
-const maxListBytes = 16 * 1024 * 1024;
 
 /** Tries key and model for real without spending a token. Returns what answered; throws a `ModelError`. */
 export async function checkModel(check: Check): Promise<string> {
@@ -54,17 +54,6 @@ async function ask(url: string, { platform, headers, signal }: Check): Promise<u
   if (response.status === 404 || response.status === 405) return undefined;
   if (!response.ok) throw apiFailure(response.status, response.headers, parsed(body), platform);
   return parsed(body);
-}
-
-async function readText(response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of response.body ?? []) {
-    bytes += chunk.length;
-    if (bytes > maxListBytes) throw new Error("The list of models has no end.");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
 }
 
 function parsed(text: string): unknown {

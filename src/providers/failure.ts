@@ -20,6 +20,8 @@ interface Said {
   /** `type` and `code` of the body, in lower case. */
   readonly codes: readonly string[];
   readonly words: string;
+  /** The headers of OpenRouter's upstream, which it quotes in the body. */
+  readonly upstream: Headers | undefined;
   /** OpenRouter's sign of a moderated input. */
   readonly moderated: boolean;
 }
@@ -44,7 +46,7 @@ export function apiFailure(
   const kind = kindOf(said);
   const wait =
     kind === "rate-limited" || kind === "unavailable"
-      ? retryAfterMs(headers, said.words, now)
+      ? (retryAfterMs(headers, "", now) ?? retryAfterMs(said.upstream, said.words, now))
       : undefined;
   const quote = quotable(said.words, platform);
   const words = quote === "" ? "" : ` It said: "${quote}"`;
@@ -73,8 +75,16 @@ function listen(httpStatus: number | undefined, headers: Headers | undefined, bo
       .filter((value) => typeof value === "string")
       .map((value) => value.toLowerCase()),
     words: isMarkup(words) ? "" : words + raw,
+    upstream: quotedHeaders(metadata["headers"]),
     moderated: Array.isArray(metadata["reasons"]) || "flagged_input" in metadata,
   };
+}
+
+function quotedHeaders(value: unknown): Headers | undefined {
+  const entries = Object.entries(record(value)).filter(
+    (entry): entry is [string, string] => /^[\w-]+$/.test(entry[0]) && typeof entry[1] === "string",
+  );
+  return entries.length === 0 ? undefined : new Headers(entries);
 }
 
 const tooLong =
@@ -83,6 +93,7 @@ const noMoney =
   /insufficient.?(balance|quota|credits?|funds)|credit balance is too low|out of credits|(requires|add) more credits|key limit exceeded|payment required|spend(ing)? limit (reached|exceeded)/i;
 const moneyCodes =
   /^(insufficient_quota|billing_\w+|\w*spend_limit_reached|insufficient_balance|quota_exceeded)$/;
+const badKey = /api.?key (is )?(not valid|invalid|not found|expired)|(invalid|incorrect) api.?key/i;
 const noModel =
   /model.{0,80}(not found|(does|do) not exist|doesn't exist|not exist|decommissioned|no longer available)|(not a valid|unknown|invalid) model|no endpoints found|model_not_(found|exist)/is;
 
@@ -99,6 +110,7 @@ function kindOf(said: Said): FailureKind {
     const waits = said.headers?.has("retry-after") === true || /(retry|try again) in/i.test(words);
     return quota && !waits ? "unpaid" : "rate-limited";
   }
+  if (isRefusal && badKey.test(words)) return "unauthorized";
   if (status === 401 || status === 403) return "unauthorized";
   if (status === 408 || status === 504 || status === 524) return "timed-out";
   if (status !== undefined && status >= 500) return "unavailable";

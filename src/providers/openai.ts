@@ -12,6 +12,7 @@ import { flavours } from "./openai-flavours.ts";
 import type { Flavour } from "./openai-flavours.ts";
 import { adaptTo, openaiBody } from "./openai-request.ts";
 import { readOpenai } from "./openai-stream.ts";
+import { readText } from "./read-text.ts";
 import {
   hostOf,
   modelSettings,
@@ -141,7 +142,7 @@ async function* eventsOf(response: Response, signal: AbortSignal): AsyncGenerato
     throw new ModelError("The model's server sent no answer.", { kind: "unavailable" });
   }
   if (response.headers.get("content-type")?.includes("application/json") === true) {
-    yield { type: "event", name: "", data: await response.text() };
+    yield { type: "event", name: "", data: await readText(response) };
     yield { type: "event", name: "", data: "[DONE]" };
     return;
   }

@@ -1,10 +1,13 @@
+import { ModelError } from "../contracts/errors.ts";
+
 /** `type: "sign-of-life"` is a comment line, which servers send while a model thinks. */
 export type StreamEvent =
   | { readonly type: "event"; readonly name: string; readonly data: string }
   | { readonly type: "sign-of-life" };
 
-/** Far above any real event; a server that never ends a line must not fill the memory. */
-const maxEventChars = 32 * 1024 * 1024;
+/** Far above any real answer; a server that never ends must not fill the memory. */
+const maxEventChars = 8 * 1024 * 1024;
+const maxStreamBytes = 64 * 1024 * 1024;
 
 /**
  * Server-sent events of a response body, as they arrive (the HTML standard, 9.2.6), whatever the places where the
@@ -42,7 +45,7 @@ export async function* readEvents(
     if (field === "data") {
       data.push(value);
       size += value.length;
-      if (size > maxEventChars) throw new Error("An event of the stream has no end.");
+      if (size > maxEventChars) throw endless();
     }
   }
   // Some servers leave out the last empty line; where the connection broke, a torn event is left.
@@ -69,16 +72,19 @@ async function* readLines(
   signal.addEventListener("abort", cancel, { once: true });
   const decoder = new TextDecoder();
   let rest = "";
+  let bytes = 0;
   try {
     for (;;) {
       signal.throwIfAborted();
       const { done, value } = await reader.read();
       signal.throwIfAborted();
+      bytes += value?.length ?? 0;
+      if (bytes > maxStreamBytes) throw endless();
       rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
       // A CR at the end may be half of a CRLF: it waits for what follows.
       const lines = rest.split(done ? /\r\n|\n|\r/ : /\r\n|\n|\r(?=[^])/);
       rest = lines.pop() ?? "";
-      if (rest.length > maxEventChars) throw new Error("A line of the stream has no end.");
+      if (rest.length > maxEventChars) throw endless();
       yield* lines;
       if (done) {
         if (rest !== "") yield rest;
@@ -89,4 +95,9 @@ async function* readLines(
     signal.removeEventListener("abort", cancel);
     cancel();
   }
+}
+
+function endless(): ModelError {
+  const text = "The model's server sent more than an answer can hold, so the call was ended.";
+  return new ModelError(text, { kind: "unavailable" });
 }

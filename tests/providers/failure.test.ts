@@ -1,5 +1,9 @@
+import { execFile } from "node:child_process";
+import { createServer as createHttpServer } from "node:http";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ModelError } from "../../src/contracts/errors.ts";
 import { json, startModelServer } from "../support/model-server.ts";
@@ -62,6 +66,7 @@ const answers = [
     openaiError("This model's maximum context length is 8192 tokens.", "context_length_exceeded"),
     "too-long",
   ],
+  ["openai", 400, openaiError("API key not valid. Please pass a valid key."), "unauthorized"],
   ["openai", 400, openaiError("Invalid image."), "rejected"],
   ["openai", 500, openaiError("The server had an error", null, "server_error"), "unavailable"],
   ["openai", 502, "<html><body>Bad gateway</body></html>", "unavailable"],
@@ -176,6 +181,15 @@ describe("the wait that a 429 asks for", () => {
     expect((await failureOf("groq", json(429, body))).retryAfterMs).toBe(62_500);
   });
 
+  test("is read from what OpenRouter quotes of its own limit", async () => {
+    const headers = { "X-RateLimit-Reset": String(Date.now() + 90_000) };
+    const error = { code: 429, message: "free-models-per-day", metadata: { headers } };
+    const { kind, retryAfterMs } = await failureOf("openrouter", json(429, { error }));
+    expect(kind).toBe("rate-limited");
+    expect(retryAfterMs).toBeGreaterThan(80_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(90_000);
+  });
+
   test.each([{}, { "retry-after": "soon" }, { "x-ratelimit-reset": "x" }])(
     "is unknown with %j",
     async (headers) => {
@@ -262,4 +276,32 @@ describe("a connection that fails", () => {
     expect(error.kind).toBe("unavailable");
     expect(error.message).toContain(`127.0.0.1:${port}`);
   });
+
+  test.each(["openai", "anthropic"])(
+    "because the egress proxy refuses the host is unavailable, and says so (%s)",
+    async (provider) => {
+      const proxy = createHttpServer();
+      proxy.on("connect", (_request, socket) => socket.end("HTTP/1.1 403 Forbidden\r\n\r\n"));
+      await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+      const { port } = proxy.address() as AddressInfo;
+      // The proxy's variables are read when a process starts.
+      const program = `
+        const { openModel, collect } = await import("./tests/support/model-settings.ts");
+        const given = { api_key: "x", model: "x", base_url: "https://api.example.com/v1" };
+        const chat = await openModel(${JSON.stringify(provider)}, given);
+        await collect(chat).catch(({ kind, message }) => console.log(kind, message));
+      `;
+      const { stdout } = await promisify(execFile)(
+        process.execPath,
+        ["--input-type=module", "--eval", program],
+        {
+          cwd: join(import.meta.dirname, "../.."),
+          env: { NODE_USE_ENV_PROXY: "1", HTTPS_PROXY: `http://127.0.0.1:${port}` },
+          timeout: 20_000,
+        },
+      );
+      proxy.close();
+      expect(stdout).toMatch(/^unavailable .*api\.example\.com.*proxy did not let/);
+    },
+  );
 });
