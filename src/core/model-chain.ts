@@ -4,7 +4,7 @@ import type { Logger } from "../contracts/logger.ts";
 import type { ChatModel, ModelEvent, ModelRequest } from "../contracts/model.ts";
 
 /** Why a model did not answer, told to the chat when another one did. */
-export interface Fallback {
+interface Fallback {
   /** The id of the model that should have answered. */
   readonly instead: string;
   readonly kind: FailureKind;
@@ -24,7 +24,7 @@ export type ChainEvent =
       readonly fallback?: Fallback | undefined;
     });
 
-export interface ModelState {
+interface ModelState {
   readonly id: string;
   /** Milliseconds until it is asked again; 0 when it is ready. */
   readonly coolsForMs: number;
