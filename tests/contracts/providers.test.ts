@@ -64,10 +64,8 @@ describe.each(names)("%s", (name) => {
   test("describes every setting in a sentence, in the schema as well", () => {
     const { properties = {} } = z.toJSONSchema(kind.settings, { io: "input" });
     for (const key of keys) {
-      const property = properties[key];
-      expect(property, key).toMatchObject({
-        description: expect.stringMatching(/^\S.{15,}\.$/) as string,
-      });
+      const description = expect.stringMatching(/^\S.{15,}\.$/) as string;
+      expect({ key, ...(properties[key] as object) }).toMatchObject({ key, description });
     }
   });
 

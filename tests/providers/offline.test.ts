@@ -100,10 +100,9 @@ const after = async (result: string, failed = false, words = "read a.txt") => {
     failed,
   };
   return (await ask("", { turns: [user(words), done.turn, tool] })).text;
+};
 
 describe("after its calls", () => {
-  };
-
   test("it tells the result", async () => {
     expect(await after("one line")).toBe("Done, `read_file` answered: one line");
     expect(await after("two\nlines")).toContain("```\ntwo\nlines\n```");

@@ -172,10 +172,9 @@ const calls = async (deltas: readonly unknown[], turns?: readonly Turn[]) => {
   const { done: end } = await collect(await open(), given);
   expect(end.stop).toBe("tool-calls");
   return end.turn.calls;
+};
 
 describe("tool calls", () => {
-  };
-
   test("come in interleaved pieces by index", async () => {
     const found = await calls([
       call(0, "a", "read_file", '{"pa'),
@@ -280,9 +279,9 @@ describe("how an answer ends", () => {
 const count = async (counted: unknown, more: Record<string, unknown> = {}) => {
   server.answer(sse([chunk({ content: "x" }, "stop"), { choices: [], usage: counted }, done]));
   return (await collect(await open("openrouter", more))).done.usage;
+};
 
 describe("usage", () => {
-  };
   const tokens = { prompt_tokens: 1000, completion_tokens: 100 };
 
   test("tells which of the input came from the cache", async () => {
@@ -296,12 +295,8 @@ describe("usage", () => {
     });
   });
 
-  test("is priced by the provider's word, else by the config, else not at all", async () => {
-    const price = { input: 1, output: 10, cached_input: 0.1 };
-    const details = { prompt_tokens_details: { cached_tokens: 800 } };
-    expect((await count({ ...tokens, cost: 0.5 }, { price })).costUsd).toBe(0.5);
-    const own = await count({ ...tokens, ...details }, { price });
-    expect(own.costUsd).toBeCloseTo((200 * 1 + 800 * 0.1 + 100 * 10) / 1e6, 12);
+  test("costs what the provider says, if it says so", async () => {
+    expect((await count({ ...tokens, cost: 0.5 })).costUsd).toBe(0.5);
     expect((await count(tokens)).costUsd).toBeUndefined();
   });
 
@@ -395,10 +390,9 @@ const sent = async (
   const received = server.received.at(-1);
   if (received === undefined) throw new Error("nothing was received");
   return received;
+};
 
 describe("the request", () => {
-  };
-
   test("asks for usage, and has neither tools nor a key where there are none", async () => {
     const { body, headers } = await sent("vllm", {}, { api_key: undefined });
     expect(body).toMatchObject({ stream: true, stream_options: { include_usage: true } });
