@@ -5,6 +5,7 @@ import { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { Client, buildConnector, errors } from "undici";
 import type { Dispatcher } from "undici";
+import { abortable } from "./abortable.ts";
 import { errorText } from "./error-text.ts";
 import { isPublicAddress } from "./public-address.ts";
 
@@ -182,6 +183,7 @@ async function checkedAddresses(
   options: PublicFetchOptions,
   signal: AbortSignal,
 ): Promise<readonly LookupAddress[]> {
+  signal.throwIfAborted();
   const isAllowed = options.isAllowedAddress ?? isPublicAddress;
   const resolve = options.lookup ?? ((name: string) => lookUpName(name, { all: true }));
   const family = isIP(hostname);
@@ -226,18 +228,6 @@ function connectorTo(
       }
     });
   };
-}
-
-async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const abort = (): void => reject(signal.reason as Error);
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    signal.removeEventListener("abort", abort);
-  }
 }
 
 async function readBody(
