@@ -66,14 +66,19 @@ async function bundle(into: string): Promise<number> {
   const main = await build({
     ...shared,
     target: "node24",
-    entryPoints: ["src/cli.ts", "src/sandbox/launch.ts", "src/sandbox/server.ts"],
+    entryPoints: {
+      cli: "src/cli.ts",
+      "sandbox/launch": "src/sandbox/launch.ts",
+      "sandbox/server": "src/sandbox/server.ts",
+      "html-worker": "src/tools/html/worker.ts",
+    },
     plugins: [nativeAddons],
   });
   const start = await build({
     ...shared,
     target: "node20",
     keepNames: false,
-    entryPoints: ["src/barnacle.ts"],
+    entryPoints: { barnacle: "src/barnacle.ts" },
     plugins: [nativeAddons, cliStaysOutside],
   });
   cpSync(join(root, "workspace-template"), join(into, "workspace-template"), { recursive: true });

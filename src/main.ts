@@ -57,7 +57,10 @@ export async function openApp(options: AppOptions): Promise<App> {
       : new Map([[terminal.name, terminal.channel]]);
   const models = await openModels(config, log);
   const sandbox = openSandbox(config, workspace, log);
-  const tools = createBuiltinTools({ config: config.tools, deniedHosts: hostsOf(config) });
+  const { fetchUrl } = config.tools;
+  const tools = createBuiltinTools({
+    fetchUrl: fetchUrl.enabled ? { ...fetchUrl, deniedHosts: hostsOf(config) } : undefined,
+  });
 
   const access = createAccess({
     people: store.people,
@@ -211,13 +214,13 @@ async function openModels(config: Config, log: Logger) {
 }
 
 /** What the model may never fetch: the hosts that our own credentials work on. */
-function hostsOf(config: Config): ReadonlySet<string> {
-  return new Set([
+function hostsOf(config: Config): readonly string[] {
+  return [
     ...config.channels.flatMap(({ kind, settings }) => kindOf(channelKinds, kind).hosts(settings)),
     ...config.models.flatMap(({ provider, settings }) =>
       kindOf(providerKinds, provider).hosts(settings),
     ),
-  ]);
+  ];
 }
 
 function kindOf<K extends { readonly name: string }>(kinds: readonly K[], name: string): K {

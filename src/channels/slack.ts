@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ChannelError } from "../contracts/errors.ts";
 import type { ChannelKind } from "../contracts/kind.ts";
 import { secret } from "../lib/secret.ts";

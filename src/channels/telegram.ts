@@ -1,6 +1,6 @@
 import type { RawApi } from "grammy";
 import type { Update } from "grammy/types";
-import { z } from "zod";
+import * as z from "zod";
 import type { Channel, ConnectionState } from "../contracts/channel.ts";
 import { ChannelError } from "../contracts/errors.ts";
 import type { ChannelKind } from "../contracts/kind.ts";

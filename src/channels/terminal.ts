@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
-import { z } from "zod";
+import * as z from "zod";
 import type { Channel } from "../contracts/channel.ts";
 import { ChannelError } from "../contracts/errors.ts";
 import type { ChannelKind } from "../contracts/kind.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { createConfigSchema } from "./schema.ts";
 import type { Kinds } from "./schema.ts";
 

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { Secret } from "../lib/secret.ts";
 import type { Segment } from "./path.ts";
 import { isRecord } from "./path.ts";

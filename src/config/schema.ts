@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { ChannelKind, ProviderKind } from "../contracts/kind.ts";
 import type { Effect } from "../contracts/tool.ts";
 

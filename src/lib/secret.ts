@@ -1,5 +1,5 @@
 import { inspect } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 
 /**
  * A value that never prints itself. Made from what stands in the config: a literal, `file://name` or `env://NAME`;

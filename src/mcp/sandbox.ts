@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Confinement, Sandbox } from "../contracts/sandbox.ts";

@@ -3,7 +3,7 @@ import type {
   RedactedThinkingBlock,
   ThinkingBlock,
 } from "@anthropic-ai/sdk/resources/messages";
-import { z } from "zod";
+import * as z from "zod";
 import type { AssistantTurn, ToolCall } from "../contracts/model.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { Anthropic } from "@anthropic-ai/sdk";
-import { z } from "zod";
+import * as z from "zod";
 import { ModelError } from "../contracts/errors.ts";
 import type { ProviderKind } from "../contracts/kind.ts";
 import type { ChatModel, ModelEvent, ModelRequest } from "../contracts/model.ts";

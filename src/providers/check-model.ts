@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ModelError } from "../contracts/errors.ts";
 import { apiFailure, modelFailure } from "./failure.ts";
 import type { Platform } from "./failure.ts";

@@ -1,5 +1,5 @@
 import type { AssistantTurn, Content, ModelRequest, ToolTurn, Turn } from "../contracts/model.ts";
-import { z } from "zod";
+import * as z from "zod";
 import type { Flavour } from "./openai-flavours.ts";
 import type { RemoteSettings } from "./settings.ts";
 import { inputObject } from "./tool-input.ts";

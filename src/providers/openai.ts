@@ -1,5 +1,5 @@
 import type { OpenAI } from "openai";
-import { z } from "zod";
+import * as z from "zod";
 import { ModelError } from "../contracts/errors.ts";
 import type { ProviderKind } from "../contracts/kind.ts";
 import type { Logger } from "../contracts/logger.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { secret } from "../lib/secret.ts";
 import type { Secret } from "../lib/secret.ts";
 

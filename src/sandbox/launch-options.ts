@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { sandboxLimits, sharedSpace, spacePattern } from "./settings.ts";
 
 /** What the gateway hands to the launcher as arguments. */

@@ -10,7 +10,7 @@ import {
   ListToolsRequestSchema,
   ReadResourceRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../contracts/errors.ts";
 import { errorText } from "../lib/error-text.ts";
 import { createCommands } from "./command/run.ts";

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 
 /** What a sandbox process may use. Bytes, milliseconds and counts. */
 export const sandboxLimits = z.object({

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { Effect } from "../contracts/tool.ts";
 
 /** A tool of the sandbox, as data: the gateway offers it by this text, never by what the sandbox says. */

@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../contracts/errors.ts";
 import type { Effect, Tool, ToolContext, ToolResult } from "../contracts/tool.ts";
 

@@ -1,7 +1,6 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ToolError } from "../contracts/errors.ts";
 import type { Tool, ToolContext } from "../contracts/tool.ts";
-import { PublicFetchError, publicFetch } from "../lib/public-fetch.ts";
 import type { PublicFetchOptions, PublicResponse } from "../lib/public-fetch.ts";
 import { defineTool } from "./define-tool.ts";
 import { toMarkdown } from "./html/to-markdown.ts";
@@ -43,6 +42,8 @@ export function createFetchUrl(deps: FetchUrlDeps): Tool {
 }
 
 async function get(url: string, deps: FetchUrlDeps, signal: AbortSignal): Promise<PublicResponse> {
+  // undici is not loaded before somebody wants a page.
+  const { PublicFetchError, publicFetch } = await import("../lib/public-fetch.ts");
   let page: PublicResponse;
   try {
     page = await publicFetch(url, {
