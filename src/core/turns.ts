@@ -49,6 +49,8 @@ export class GatewayStopping extends Error {
 }
 
 const maxAttempts = 3;
+/** The process died so often in a row within this turn: more than bad luck, so the message may be what kills it. */
+const maxCutShort = 5;
 const retryBackoff = { firstMs: 5000, maxMs: 120_000 };
 /** Longer waits are told to the sender. */
 const tellWaitMs = 30_000;
@@ -65,8 +67,8 @@ export function createTurns(options: TurnsOptions): Turns {
       const { message } = row;
       const stopTyping = keepTyping(channels.get(message.address.channel), message.address);
       try {
-        if (row.state === "waiting" && row.attempts >= maxAttempts) {
-          giveUp(row, row.error ?? "It broke off three times.");
+        if (row.state === "waiting" && row.attempts >= maxCutShort) {
+          giveUp(row, `The gateway was ended ${maxCutShort} times while it worked on it.`);
           return;
         }
         await begin(row, space, signal);

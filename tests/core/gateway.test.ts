@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { z } from "zod";
 import { ChannelError, ModelError, ToolError } from "../../src/contracts/errors.ts";
 import type { Tool } from "../../src/contracts/tool.ts";
+import { openStore } from "../../src/store/open.ts";
 import { defineTool } from "../../src/tools/define-tool.ts";
 import { inbound, inGroup } from "../support/messages.ts";
 import { callsTools, lastText, says, scriptedModel } from "../support/scripted-model.ts";
@@ -593,4 +594,24 @@ test("stopping gives a running turn back, and the next start answers it", async 
   const after = openWorld({ models, folder: before.folder });
   await until("the answer", () => after.channel.sent.length === 1);
   expect(after.channel.sent[0]?.message.text).toBe("after the restart");
+});
+
+test("a message during which the process dies again and again is a dead letter, and the next one is answered", async () => {
+  const models = echo();
+  const before = openWorld({ models });
+  await before.close();
+  const folder = before.folder;
+  const message = inbound({ text: "poison" });
+  const store = openStore({ folder });
+  const seq = store.inbox.accept(message, "waiting")?.seq ?? 0;
+  for (let deaths = 0; deaths < 5; deaths += 1) {
+    store.inbox.claim(seq);
+    store.inbox.recover();
+  }
+  store.close();
+  const after = openWorld({ models, folder });
+  await after.channel.say(inbound({ text: "next" }));
+  await until("both replies", () => after.channel.sent.length === 2);
+  expect(after.channel.sent[0]?.message.text).toContain("was ended 5 times");
+  expect(after.channel.sent[1]?.message.text).toBe("echo: next");
 });
