@@ -5,19 +5,18 @@ import type { Channel, ConnectionState } from "../contracts/channel.ts";
 import { ChannelError } from "../contracts/errors.ts";
 import type { ChannelKind } from "../contracts/kind.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { Address, InboundMessage, OutboundMessage } from "../contracts/message.ts";
+import type { InboundMessage } from "../contracts/message.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { errorText } from "../lib/error-text.ts";
 import { secret } from "../lib/secret.ts";
 import { sleep } from "../lib/sleep.ts";
-import { safeFileName } from "./file-name.ts";
 import type { GrammySignal } from "./telegram/connection.ts";
-import { callMs, openConnection } from "./telegram/connection.ts";
+import { openConnection } from "./telegram/connection.ts";
 import { downloadFile } from "./telegram/download.ts";
-import { refusalOf, telegramFailure } from "./telegram/failure.ts";
-import { keyboardOf } from "./telegram/keyboard.ts";
+import { telegramFailure } from "./telegram/failure.ts";
 import { pollUpdates } from "./telegram/poll.ts";
 import type { Self } from "./telegram/translate.ts";
+import { signIn } from "./telegram/sign-in.ts";
 import { generalTopic, translateUpdate } from "./telegram/translate.ts";
 
 const cloudRoot = "https://api.telegram.org";
@@ -54,49 +53,43 @@ export const telegram: ChannelKind<typeof settings> = {
   userId: { pattern: /^[1-9]\d{0,19}$/, example: "123456789" },
   hosts: ({ api_root }) => [new URL(api_root).hostname],
   async check(given, signal) {
-    const { api, call } = await openConnection(given.token.reveal(), given.api_root);
-    const me = await call(signal, "sign in", (ended) => api.getMe(ended)).catch(explainSignIn);
+    const connection = await openConnection(given.token.reveal(), given.api_root);
+    const me = await signIn(connection, signal);
     return `Telegram knows this bot as @${me.username}.`;
   },
   open: openTelegram,
 };
 
 const maxTextLength = 4096;
-const maxCaptionLength = 1024;
-/** A slow uplink may take this long for each KB of a file on top. */
-const uploadMsPerKb = 50;
 const signInAgain = { firstMs: 500, maxMs: 30_000 };
 const updateKinds = ["message", "edited_message", "callback_query"] as const;
 const maxRemembered = 1000;
 
 async function openTelegram(given: Settings, log: Logger): Promise<Channel> {
   const token = given.token.reveal();
-  const [connection, { toTelegramHtml }, { toPlainText }] = await Promise.all([
+  const [connection, { createSender }] = await Promise.all([
     openConnection(token, given.api_root),
-    import("../lib/markdown/telegram-html.ts"),
-    import("../lib/markdown/plain.ts"),
+    import("./telegram/send.ts"), // with the Markdown parser, which only this channel may need
   ]);
-  const { api, call, InputFile } = connection;
+  const { api, call } = connection;
+  const { render, send, edit, inChat } = createSender(connection, log);
   const stopped = new AbortController();
   const failure = (error: unknown, doing: string): ChannelError =>
     telegramFailure(error, doing, token);
   let self: Self | undefined;
   let polling: Promise<void> | undefined;
-  /** Groups that became supergroups while we ran: old id -> new id. */
-  const migrated = new Map<string, string>();
   /** Groups with topics: there, typing in General needs the topic's number, which sending refuses. */
   const forums = new Set<string>();
 
-  /** Resolves to undefined if stopped meanwhile. */
-  async function signIn(state: (now: ConnectionState) => void): Promise<Self | undefined> {
+  /** Tries until it is known or refused; undefined if stopped meanwhile. */
+  async function connect(state: (now: ConnectionState) => void): Promise<Self | undefined> {
     for (let attempt = 1; !stopped.signal.aborted; attempt += 1) {
       try {
-        const me = await call(stopped.signal, "sign in", (ended) => api.getMe(ended));
-        return { id: me.id, username: me.username };
+        return await signIn(connection, stopped.signal);
       } catch (error) {
         if (stopped.signal.aborted) return undefined;
         const known = failure(error, "sign in");
-        if (known.kind === "unauthorized" || known.kind === "rejected") explainSignIn(known);
+        if (known.kind === "unauthorized") throw known;
         const waitMs = known.retryAfterMs ?? backoffMs(attempt, signInAgain);
         state({ up: false, reason: known.message });
         log.warn({ attempt, waitMs, reason: known.message }, "could not sign in, waiting");
@@ -119,113 +112,16 @@ async function openTelegram(given: Settings, log: Logger): Promise<Channel> {
     });
   }
 
-  const chatOf = (to: Address): string => migrated.get(to.chat) ?? to.chat;
-
-  /** Tries again in the supergroup that the group has become; the refusal says that nothing was sent. */
-  async function inChat<T>(to: Address, run: (chat: string) => Promise<T>): Promise<T> {
-    try {
-      return await run(chatOf(to));
-    } catch (error) {
-      const newId = refusalOf(error)?.migratedTo;
-      if (newId === undefined) throw error;
-      if (migrated.size < maxRemembered) migrated.set(to.chat, String(newId));
-      log.info({ chat: to.chat, newChat: newId }, "the group has become a supergroup");
-      return await run(String(newId));
-    }
-  }
-
-  /** As HTML, and as plain text if Telegram cannot read that: the refusal says that nothing was sent. */
-  async function readable<T>(
-    markdown: string,
-    run: (said: { text: string; parse_mode?: "HTML" }) => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await run({ text: toTelegramHtml(markdown), parse_mode: "HTML" });
-    } catch (error) {
-      const refusal = refusalOf(error);
-      if (refusal?.code !== 400 || !/can't parse entities/i.test(refusal.description)) throw error;
-      log.warn({ length: markdown.length }, "Telegram could not read our HTML; sent as plain text");
-      return await run({ text: toPlainText(markdown) });
-    }
-  }
-
-  async function send(
-    to: Address,
-    message: OutboundMessage,
-    _key: string,
-    signal: AbortSignal,
-  ): Promise<string> {
-    const [file, ...more] = message.files ?? [];
-    if (more.length > 0) throw refuse("A Telegram message carries one file at most.");
-    const where = { ...threadOf(to), ...keyboardOf(message.buttons) };
-    if (file === undefined) {
-      if (message.text.trim() === "") throw refuse("A message without text or file says nothing.");
-      const sent = await call(signal, "send a message", (ended) =>
-        inChat(to, (chat_id) =>
-          readable(message.text, (said) =>
-            api.sendMessage(
-              { chat_id, ...said, ...where, link_preview_options: { is_disabled: true } },
-              ended,
-            ),
-          ),
-        ),
-      );
-      return String(sent.message_id);
-    }
-    if (toTelegramHtml(message.text).length > maxCaptionLength) {
-      throw new ChannelError(
-        `The text beside a file may have ${maxCaptionLength} characters in Telegram: send it as a message of its own.`,
-        { kind: "too-long", fate: "not-sent" },
-      );
-    }
-    const limitMs = callMs + Math.ceil(file.data.length / 1024) * uploadMsPerKb;
-    const upload = (ended: GrammySignal) =>
-      inChat(to, (chat_id) =>
-        readable(message.text, ({ text: caption, ...mode }) => {
-          const document = new InputFile(file.data, safeFileName(file.name, "file"));
-          const said = caption === "" ? {} : { caption, ...mode };
-          return api.sendDocument({ chat_id, document, ...said, ...where }, ended);
-        }),
-      );
-    const sent = await call(signal, "send a file", upload, limitMs);
-    return String(sent.message_id);
-  }
-
-  async function edit(
-    at: Address,
-    messageId: string,
-    message: OutboundMessage,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const reply_markup = keyboardOf(message.buttons);
-    await call(signal, "edit a message", (ended) =>
-      inChat(at, (chat_id) =>
-        readable(message.text, async ({ text, ...mode }) => {
-          const what = { chat_id, message_id: Number(messageId), ...mode, ...reply_markup };
-          try {
-            const link_preview_options = { is_disabled: true };
-            await api.editMessageText({ ...what, text, link_preview_options }, ended);
-          } catch (error) {
-            const said = refusalOf(error)?.description ?? "";
-            if (/message is not modified/i.test(said)) return;
-            if (!/no text in the message/i.test(said)) throw error;
-            await api.editMessageCaption({ ...what, caption: text }, ended);
-          }
-        }),
-      ),
-    );
-  }
-
   return {
     maxTextLength,
     idempotentSend: false,
     get account() {
       return self === undefined ? undefined : `@${self.username}`;
     },
-    render: toTelegramHtml,
+    render,
 
     async start(receive, state) {
-      const me = await signIn(state);
+      const me = await connect(state);
       if (me === undefined) return;
       self = me;
       state({ up: true });
@@ -315,25 +211,6 @@ async function openTelegram(given: Settings, log: Logger): Promise<Channel> {
       );
     },
   };
-}
-
-function explainSignIn(error: unknown): never {
-  if (!(error instanceof ChannelError)) throw error;
-  if (error.kind !== "rejected" && error.kind !== "unauthorized") throw error;
-  throw new ChannelError(
-    `Telegram refused the bot's "token". Get the right one from @BotFather (/mybots), or look whether "api_root" is right. ${error.message}`,
-    { kind: "unauthorized", fate: "not-sent" },
-  );
-}
-
-function refuse(sentence: string): ChannelError {
-  return new ChannelError(sentence, { kind: "rejected", fate: "not-sent" });
-}
-
-/** Telegram refuses to send to a forum's General topic by its number. */
-function threadOf(to: Address): { message_thread_id?: number } {
-  const thread = Number(to.thread ?? generalTopic);
-  return thread === generalTopic ? {} : { message_thread_id: thread };
 }
 
 function sameCommands(

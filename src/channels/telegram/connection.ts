@@ -15,7 +15,6 @@ export type GrammySignal = NonNullable<Parameters<RawApi["getMe"]>[0]>;
 export interface Connection {
   readonly api: RawApi;
   readonly InputFile: typeof import("grammy").InputFile;
-  readonly token: string;
   /** Runs one call with its time limit. Throws nothing but `ChannelError`s; `doing` is for their sentence. */
   readonly call: <T>(
     signal: AbortSignal,
@@ -23,6 +22,8 @@ export interface Connection {
     run: (signal: GrammySignal) => Promise<T>,
     limitMs?: number,
   ) => Promise<T>;
+  /** The bare HTTP status of a method without parameters, which grammY does not tell; undefined without an answer. */
+  statusOf(method: string, signal: AbortSignal): Promise<number | undefined>;
 }
 
 /** Opens nothing yet: connections are made with the first call. The one place that imports grammY. */
@@ -43,7 +44,17 @@ export async function openConnection(token: string, apiRoot: string): Promise<Co
   return {
     api,
     InputFile,
-    token,
+    async statusOf(method, signal) {
+      const ended = AbortSignal.any([signal, AbortSignal.timeout(callMs)]);
+      const url = `${apiRoot}/bot${token}/${method}`;
+      try {
+        const response = await fetch(url, { signal: ended, redirect: "error" });
+        await response.body?.cancel();
+        return response.status;
+      } catch {
+        return undefined; // no answer: the failure that was asked about stands
+      }
+    },
     async call(signal, doing, run, limitMs = callMs) {
       if (signal.aborted) {
         throw new ChannelError(`Stopped before Telegram was asked to ${doing}.`, {

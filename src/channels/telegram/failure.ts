@@ -176,7 +176,9 @@ function networkFacts(error: unknown): NetworkFacts {
       code === "ETIMEDOUT" ||
       /\b(?:Abort|Timeout)Error\b/.test(names) ||
       /timed out after [\d.]+ seconds$/m.test(messages),
-    isGarbage: /invalid-json|max-size|no-redirect/.test(types) || names.includes("SyntaxError"),
+    // grammY takes any JSON for Telegram's refusal, also one without a code.
+    isGarbage:
+      /invalid-json|max-size|no-redirect/.test(types) || /SyntaxError|GrammyError/.test(names),
   };
 }
 
