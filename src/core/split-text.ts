@@ -12,7 +12,8 @@ interface Fence {
   readonly end: number;
 }
 
-const firstGuess = 1024;
+/** What most platforms take, so that a short text is rendered once. */
+const firstGuess = 4096;
 /** Longer runs of backticks are no code block to us: closing and re-opening them would fill the message. */
 const maxMarkerLength = 16;
 const maxLanguageLength = 32;
@@ -45,7 +46,7 @@ export function splitText(markdown: string, fits: (part: string) => boolean): st
     const end = chooseEnd(text, fences, position, reach, (end) => fits(build(end)));
     const part = build(end);
     if (part.trim() !== "") parts.push(part);
-    guess = Math.max(16, end - position);
+    guess = Math.max(16, reach - position);
     position = nextStart(text, fences, end);
   }
   return parts;
@@ -69,7 +70,10 @@ function closed(fences: readonly Fence[], text: string, start: number, end: numb
   return cut === undefined ? body : `${body}\n${" ".repeat(cut.indent)}${cut.marker}`;
 }
 
-/** About the largest end whose part fits: gallops from the guess, then halves; exact where parts are small. */
+/**
+ * About the largest end whose part fits; exact where parts are small. Rendering is what costs here, so it walks in
+ * steps from where the last part ended, which is mostly near, and halves only the last step.
+ */
 function longestFit(
   text: string,
   start: number,
@@ -77,15 +81,25 @@ function longestFit(
   fitsTo: (end: number) => boolean,
 ): number {
   let low = start;
-  let step = guess;
-  let high = Math.min(text.length, start + step);
-  while (fitsTo(high)) {
-    low = high;
-    if (high === text.length) return high;
-    step *= 2;
-    high = Math.min(text.length, high + step);
+  let high = Math.min(text.length, start + guess);
+  if (fitsTo(high)) {
+    do {
+      if (high === text.length) return high;
+      low = high;
+      high = Math.min(text.length, start + Math.ceil((high - start) * 1.3));
+    } while (fitsTo(high));
+  } else {
+    for (;;) {
+      const shorter = start + Math.floor((high - start) * 0.75);
+      if (shorter === start) break;
+      if (fitsTo(shorter)) {
+        low = shorter;
+        break;
+      }
+      high = shorter;
+    }
   }
-  while (high - low > Math.max(1, (low - start) >> 5)) {
+  while (high - low > Math.max(1, (low - start) >> 4)) {
     const middle = (low + high) >> 1;
     if (fitsTo(middle)) low = middle;
     else high = middle;
@@ -107,7 +121,7 @@ function chooseEnd(
   for (let attempt = 0; attempt < 8 && limit > start; attempt += 1) {
     const end = breakBefore(text, fences, start, limit);
     if (end <= start) break;
-    if (fitsTo(end)) return end;
+    if (end === reach || fitsTo(end)) return end;
     limit = Math.min(end - 1, start + ((end - start) >> 1));
   }
   return firstGrapheme(text, start);
@@ -145,14 +159,21 @@ function splitsOpeningLine(fences: readonly Fence[], end: number): boolean {
   return fence !== undefined && end > fence.start && end < fence.codeStart;
 }
 
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
 const graphemeWindow = 64;
+
+let segmenter: Intl.Segmenter | undefined;
+
+/** Made on first use: it takes 10 ms and more, and few texts are broken inside a word. */
+function graphemes(text: string): Intl.Segments {
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
+  return segmenter.segment(text);
+}
 
 /** The last grapheme boundary at or before `limit`. */
 function graphemeBefore(text: string, start: number, limit: number): number {
   const from = Math.max(start, limit - graphemeWindow);
   let boundary = start;
-  for (const { index } of segmenter.segment(text.slice(from, limit + graphemeWindow))) {
+  for (const { index } of graphemes(text.slice(from, limit + graphemeWindow))) {
     const at = from + index;
     if (at > limit) break;
     if (at > from) boundary = at;
@@ -164,7 +185,7 @@ function graphemeBefore(text: string, start: number, limit: number): number {
 }
 
 function firstGrapheme(text: string, start: number): number {
-  for (const { segment } of segmenter.segment(text.slice(start, start + graphemeWindow))) {
+  for (const { segment } of graphemes(text.slice(start, start + graphemeWindow))) {
     const end = start + segment.length;
     return isLowSurrogate(text, end) && isHighSurrogate(text, end - 1) ? end + 1 : end;
   }

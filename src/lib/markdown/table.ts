@@ -1,7 +1,8 @@
 import type { AlignType } from "mdast";
 
 const gap = " | ";
-const segmenter = new Intl.Segmenter(undefined, { granularity: "grapheme" });
+/** Made on first use: it takes 10 ms and more, and most tables are ASCII. */
+let segmenter: Intl.Segmenter | undefined;
 
 /** Rows of cells as text in columns, for a fixed-width font; the first row is the head. */
 export function alignTable(
@@ -32,6 +33,7 @@ function pad(cell: string, width: number, align: AlignType): string {
 /** Columns that a text takes in a fixed-width font: emoji and East Asian characters take two. */
 function displayWidth(text: string): number {
   if (/^[\u0020-\u007E]*$/.test(text)) return text.length;
+  segmenter ??= new Intl.Segmenter(undefined, { granularity: "grapheme" });
   let width = 0;
   for (const { segment } of segmenter.segment(text)) width += isWide(segment) ? 2 : 1;
   return width;
