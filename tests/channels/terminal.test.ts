@@ -3,8 +3,8 @@ import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { spawn as spawnTerminal } from "@lydell/node-pty";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import type { Terminal, TerminalOptions } from "../../src/channels/terminal.ts";
-import { createTerminal, terminalAddress } from "../../src/channels/terminal.ts";
+import type { Terminal, TerminalOptions } from "../../src/channels/terminal/create-terminal.ts";
+import { createTerminal, terminalAddress } from "../../src/channels/terminal/create-terminal.ts";
 import type { InboundMessage, OutboundMessage } from "../../src/contracts/message.ts";
 
 const live = new AbortController().signal;
@@ -79,6 +79,15 @@ describe("in a pipe", () => {
     await terminal.showTyping?.(terminalAddress, live);
     await say({ text: "**a** \u001B]52;c;ZXZpbA==\u0007 b" });
     expect(shown()).toBe("a ]52;c;ZXZpbA== b\n");
+  });
+
+  test("one question may be given instead, with its line ends and without reading", async () => {
+    const { start, received, say, terminal, shown } = open({ ...screen, question: "one\ntwo" });
+    await start();
+    await vi.waitFor(() => expect(received.map((m) => m.text)).toEqual(["one\ntwo"]));
+    await say({ text: "answer" });
+    expect(await terminal.finished).toBe("ended");
+    expect(shown()).toBe("answer\n");
   });
 
   test("empty input ends at once", async () => {
@@ -215,7 +224,7 @@ describe("on a screen", () => {
 
 describe("as this process' own terminal", () => {
   const echo = `
-    import { createTerminal, processTerminal } from "./src/channels/terminal.ts";
+    import { createTerminal, processTerminal } from "./src/channels/terminal/create-terminal.ts";
     const terminal = createTerminal(processTerminal());
     const live = new AbortController().signal;
     const answer = (message) => terminal.send(message.address, { text: "**" + message.text + "**" }, "k", live);

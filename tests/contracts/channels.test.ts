@@ -1,3 +1,5 @@
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
@@ -25,6 +27,24 @@ test("names are unique and can stand in a config", () => {
   const names = channelKinds.map((kind) => kind.name);
   expect(new Set(names).size).toBe(names.length);
   for (const name of names) expect(name).toMatch(/^[a-z]+$/);
+});
+
+test("the list loads no SDK and no Markdown parser: only an opened channel does", () => {
+  const root = join(import.meta.dirname, "../..");
+  const script = `
+    import { registerHooks } from "node:module";
+    const loaded = [];
+    registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) });
+    const heavy = () => loaded.some((url) => /grammy|micromark/.test(url));
+    const { channelKinds } = await import("./src/channels/index.ts");
+    const before = heavy();
+    const { createTerminal } = await import("./src/channels/terminal/create-terminal.ts");
+    console.log(JSON.stringify([before, heavy(), channelKinds.length]));`;
+  const done = spawnSync(process.execPath, ["--input-type=module", "-e", script], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  expect([done.stdout, done.stderr]).toEqual([`[false,true,${channelKinds.length}]\n`, ""]);
 });
 
 describe.each(channelKinds.map((kind) => [kind.name, kind] as const))("%s", (name, kind) => {

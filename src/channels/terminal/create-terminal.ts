@@ -1,0 +1,165 @@
+import { randomUUID } from "node:crypto";
+import type { Readable, Writable } from "node:stream";
+import type { Channel } from "../../contracts/channel.ts";
+import { ChannelError } from "../../contracts/errors.ts";
+import type { Address, Button, InboundMessage, OutboundMessage } from "../../contracts/message.ts";
+import { harmless } from "../../lib/markdown/harmless.ts";
+import { toAnsiText, toPlainText } from "../../lib/markdown/plain.ts";
+import { offer } from "../offer.ts";
+import { readLines } from "./read-lines.ts";
+import { openScreen } from "./screen.ts";
+
+export interface TerminalOptions {
+  readonly input: Readable;
+  readonly output: Writable;
+  /** Both ends are a terminal: a prompt, a typing hint, several messages at a time. Otherwise a pipe. */
+  readonly interactive: boolean;
+  /** Escape sequences that move the cursor are understood: line editing, and a hint that goes away. */
+  readonly cursor: boolean;
+  readonly color: boolean;
+  /** The one message to send, as it is, instead of reading the input: for `ask`. Not interactive then. */
+  readonly question?: string | undefined;
+}
+
+export interface Terminal extends Channel {
+  /** The end of the input, once every message from a pipe has been answered; "interrupted" by Ctrl+C. */
+  readonly finished: Promise<"ended" | "interrupted">;
+  /** Says that the last message from a pipe will get no (further) answer, so that the next one is offered. */
+  answered(): void;
+}
+
+/** This process' own terminal, as NO_COLOR (no-color.org) and TERM=dumb have it. */
+export function processTerminal(): TerminalOptions {
+  const { stdin: input, stdout: output, env } = process;
+  const interactive = input.isTTY && output.isTTY;
+  const cursor = interactive && env["TERM"] !== "dumb";
+  return { input, output, interactive, cursor, color: cursor && (env["NO_COLOR"] ?? "") === "" };
+}
+
+export const terminalSender = { id: "local", name: "you" } as const;
+export const terminalAddress: Address = { channel: "terminal", chat: "terminal" };
+
+const maxTextLength = 32_000;
+
+export function createTerminal(options: TerminalOptions): Terminal {
+  const { input, color, question } = options;
+  const interactive = options.interactive && question === undefined;
+  const stopped = new AbortController();
+  const end = Promise.withResolvers<"ended" | "interrupted">();
+  const screen = openScreen({ ...options, interactive });
+  let buttons: readonly Button[] = [];
+  let buttonsOf = "";
+  let reading: Promise<void> | undefined;
+  /** Resolves the wait of the message from a pipe that is being answered. */
+  let release: (() => void) | undefined;
+
+  function toMessage(line: string): InboundMessage {
+    const button = /^\d{1,3}$/.test(line.trim()) ? buttons[Number(line) - 1] : undefined;
+    const press = button && { button: button.id, messageId: buttonsOf };
+    if (press !== undefined) buttons = [];
+    return {
+      id: randomUUID(), // also after a restart no two are the same
+      version: 0,
+      address: terminalAddress,
+      sender: terminalSender,
+      sentAt: new Date(),
+      text: press === undefined ? line : "",
+      attachments: [],
+      forwarded: false,
+      press,
+      addressedToBot: true,
+      isPrivate: true,
+    };
+  }
+
+  function spoken(): AsyncIterable<string> {
+    return interactive ? screen.lines(stopped.signal) : readLines(input, stopped.signal);
+  }
+
+  async function read(receive: (message: InboundMessage) => Promise<void>): Promise<void> {
+    const lines = question === undefined ? spoken() : [question];
+    let isTold = false;
+    for await (const line of lines) {
+      if (line.trim() === "") continue;
+      const done = Promise.withResolvers<void>();
+      release = done.resolve;
+      const isAccepted = await offer(receive, toMessage(line), stopped.signal, () => {
+        if (!isTold) screen.notice("Your message cannot be stored just now; it is tried again.");
+        isTold = true;
+      });
+      isTold = false;
+      if (!isAccepted) break;
+      // From a pipe one at a time: what follows often builds on the answer.
+      if (!interactive) await done.promise;
+    }
+    end.resolve(screen.interrupted ? "interrupted" : "ended");
+  }
+
+  async function send(
+    _to: Address,
+    message: OutboundMessage,
+    _key: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const files = message.files ?? [];
+    const given = message.buttons ?? [];
+    const isEmpty = message.text.trim() === "" && files.length === 0 && given.length === 0;
+    if (isEmpty || files.length > 1) {
+      const reason = isEmpty ? "A message says something." : "A message carries one file at most.";
+      throw new ChannelError(reason, { kind: "rejected", fate: "not-sent" });
+    }
+    if (signal.aborted) {
+      const options = { kind: "timed-out", fate: "not-sent" } as const;
+      throw new ChannelError("Stopped before it was printed.", options);
+    }
+    const id = randomUUID();
+    const lines = [
+      ...(message.text.trim() === "" ? [] : [render(message.text)]),
+      ...files.map(({ name, data }) => `[file ${harmlessLine(name)}, ${data.length} bytes]`),
+      ...given.map(({ label }, index) => `  [${index + 1}] ${harmlessLine(label)}`),
+      ...(given.length > 0 ? ["Type a number to choose."] : []),
+    ];
+    await screen.print(lines.join("\n"));
+    if (given.length > 0) {
+      buttons = given;
+      buttonsOf = id;
+    }
+    release?.();
+    return id;
+  }
+
+  const render = color ? toAnsiText : toPlainText;
+
+  return {
+    maxTextLength,
+    idempotentSend: false,
+    render,
+    finished: end.promise,
+    answered: () => release?.(),
+
+    async start(receive, state) {
+      state({ up: true });
+      reading = read(receive);
+      reading.catch((error: unknown) => end.reject(error));
+      end.promise.catch(() => undefined); // told to whoever waits for it; nobody may
+    },
+
+    send,
+
+    async stop() {
+      stopped.abort();
+      release?.();
+      screen.close();
+      await reading?.catch(() => undefined); // told through `finished`
+      end.resolve(screen.interrupted ? "interrupted" : "ended");
+    },
+
+    async showTyping() {
+      screen.showTyping();
+    },
+  };
+}
+
+function harmlessLine(text: string): string {
+  return harmless(text).replaceAll("\n", " ");
+}
