@@ -8,7 +8,7 @@ import { readTelegramHtml } from "./telegram-html.ts";
 
 type Json = Record<string, unknown>;
 
-export interface Call {
+interface Call {
   readonly method: string;
   readonly payload: Json;
 }
@@ -58,7 +58,7 @@ export interface TelegramStandin {
   close(): Promise<void>;
 }
 
-export const bot = { id: 777, is_bot: true, first_name: "Barnacle", username: "Barnacle_Bot" };
+const bot = { id: 777, is_bot: true, first_name: "Barnacle", username: "Barnacle_Bot" };
 
 export async function startTelegramStandin(
   token = "777:standin-Canary_Token",

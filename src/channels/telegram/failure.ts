@@ -97,7 +97,7 @@ function refused(refusal: Refusal, doing: string, said: string): ChannelError {
   });
 }
 
-export const conflictSentence =
+const conflictSentence =
   "Another program is polling this token (409), so Telegram gives each of them only some of the messages. " +
   "Stop the other one, or get a token of its own for each from @BotFather.";
 

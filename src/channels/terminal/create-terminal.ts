@@ -36,7 +36,7 @@ export function processTerminal(): TerminalOptions {
   return { input, output, interactive, cursor, color: cursor && (env["NO_COLOR"] ?? "") === "" };
 }
 
-export const terminalSender = { id: "local", name: "you" } as const;
+const terminalSender = { id: "local", name: "you" } as const;
 export const terminalAddress: Address = { channel: "terminal", chat: "terminal" };
 
 const maxTextLength = 32_000;
