@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
 import { Command } from "commander";
-import { terminalAddress, terminalSender } from "../channels/terminal.ts";
+import { terminalAddress, terminalSender } from "../channels/terminal/identity.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Channel } from "../contracts/channel.ts";
 import type { InboundMessage } from "../contracts/message.ts";

@@ -1,8 +1,10 @@
 /** A chat in this terminal: the whole gateway, with the terminal as its only channel and its user as the owner. */
 import { createWriteStream } from "node:fs";
 import { join } from "node:path";
-import { createTerminal, processTerminal, terminalAddress } from "../channels/terminal.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { terminalAddress } from "../channels/terminal/identity.ts";
 import { type LoadedConfig, parseConfig } from "../config/load.ts";
+import type { Store } from "../contracts/store.ts";
 import { createLog } from "../lib/log.ts";
 import { createRedactor } from "../lib/redact.ts";
 import { type App, openApp } from "../main.ts";
@@ -21,6 +23,8 @@ export interface ChatPlaces {
 
 /** Talks on the standard streams until the input ends. Returns the exit code. */
 export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise<number> {
+  const { createTerminal, processTerminal } =
+    await import("../channels/terminal/create-terminal.ts");
   const signal = untilSignal();
   const streams = processTerminal();
   const terminal = createTerminal(streams);
@@ -50,11 +54,20 @@ export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise
     const stopped = Promise.withResolvers<"interrupted">();
     signal.addEventListener("abort", () => stopped.resolve("interrupted"));
     const ending = await Promise.race([terminal.finished, stopped.promise]);
-    return ending === "interrupted" ? interrupted : 0;
+    if (ending === "interrupted") return interrupted;
+    await untilSaid(state.store, signal);
+    return 0;
   } finally {
     await app?.stop();
     state.close();
   }
+}
+
+/** The input has ended, and perhaps not all of the last answer has been printed. */
+async function untilSaid(store: Store, signal: AbortSignal): Promise<void> {
+  const isBusy = (): boolean =>
+    store.inbox.waitingAt(terminalAddress) > 0 || store.outbox.next(terminalAddress) !== undefined;
+  while (isBusy() && !signal.aborted) await delay(20);
 }
 
 /** `try`: the same with a configuration that no file holds. */

@@ -2,7 +2,7 @@
 import type { Channel } from "../contracts/channel.ts";
 import { ChannelError, StateError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { Address, OutboundMessage } from "../contracts/message.ts";
+import type { Address, OutboundFile, OutboundMessage } from "../contracts/message.ts";
 import type { OutboxRow, Store } from "../contracts/store.ts";
 import { addressKey } from "../lib/address.ts";
 import { backoffMs } from "../lib/backoff.ts";
@@ -14,6 +14,8 @@ import { splitText } from "./split-text.ts";
 const repeatNotice = "_(This may be a repeat: I could not tell whether it had arrived.)_\n\n";
 const sendTimeoutMs = 90_000;
 const backoff = { firstMs: 1000, maxMs: 5 * 60_000 };
+/** Longer answers become a file. */
+const maxParts = 8;
 const giveUpAfterMs = 24 * 60 * 60_000;
 
 export interface Delivery {
@@ -41,13 +43,14 @@ export function createDelivery(options: {
   return {
     enqueue(to, message, inReplyTo) {
       const channel = channels.get(to.channel);
-      const parts = channel === undefined ? [message.text] : partsFor(channel, message.text);
+      const { text, files } = withinReason(channel, message);
+      const parts = channel === undefined ? [text] : partsFor(channel, text);
       // Buttons belong to the last part; each file is a message of its own.
       parts.forEach((text, index) => {
         const last = index === parts.length - 1;
         store.outbox.add(to, last ? { text, buttons: message.buttons } : { text }, inReplyTo);
       });
-      for (const file of message.files ?? []) {
+      for (const file of files) {
         store.outbox.add(to, { text: "", files: [file] }, inReplyTo);
       }
     },
@@ -140,6 +143,21 @@ export function createDelivery(options: {
     log.warn({ address, attempt, waitMs, error: failure.message }, "send failed, waiting");
     store.outbox.postpone(row.key, now() + waitMs, failure.message, uncertain);
   }
+}
+
+/** An answer of many messages is a flood, and slow to split: it becomes a file, with its beginning as text. */
+function withinReason(
+  channel: Channel | undefined,
+  { text, files = [] }: OutboundMessage,
+): { readonly text: string; readonly files: readonly OutboundFile[] } {
+  if (channel === undefined || text.length <= channel.maxTextLength * maxParts) {
+    return { text, files };
+  }
+  const data = new TextEncoder().encode(text);
+  const whole: OutboundFile = { name: "answer.md", mediaType: "text/markdown", data };
+  const beginning = text.slice(0, Math.floor(channel.maxTextLength / 2)).toWellFormed();
+  const note = `_(${text.length} characters are too much for a chat: the whole is in the file.)_`;
+  return { text: `${beginning} ...\n\n${note}`, files: [whole, ...files] };
 }
 
 function partsFor(channel: Channel, text: string): readonly string[] {

@@ -108,7 +108,9 @@ export function createGateway(options: GatewayOptions): Gateway {
   async function connect(name: string, channel: Channel): Promise<void> {
     connections.set(name, { up: false, reason: "connecting" });
     await channel.start(
-      async (message) => await receive(message, channel),
+      // A channel does not know under which name it was configured.
+      async ({ address, ...message }) =>
+        await receive({ ...message, address: { ...address, channel: name } }, channel),
       (state) => {
         const before = connections.get(name);
         connections.set(name, state);

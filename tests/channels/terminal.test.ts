@@ -4,7 +4,8 @@ import { PassThrough } from "node:stream";
 import { spawn as spawnTerminal } from "@lydell/node-pty";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import type { Terminal, TerminalOptions } from "../../src/channels/terminal/create-terminal.ts";
-import { createTerminal, terminalAddress } from "../../src/channels/terminal/create-terminal.ts";
+import { createTerminal } from "../../src/channels/terminal/create-terminal.ts";
+import { terminalAddress } from "../../src/channels/terminal/identity.ts";
 import type { InboundMessage, OutboundMessage } from "../../src/contracts/message.ts";
 
 const live = new AbortController().signal;

@@ -615,3 +615,26 @@ test("a message during which the process dies again and again is a dead letter, 
   expect(after.channel.sent[0]?.message.text).toContain("was ended 5 times");
   expect(after.channel.sent[1]?.message.text).toBe("echo: next");
 });
+
+test("a long answer comes in parts, in order and whole; a very long one as a file", async () => {
+  const lines = (count: number): string =>
+    Array.from({ length: count }, (_, index) => `line ${index}`).join("\n");
+  const models = scriptedModel(({ turns }) =>
+    says(lines(Number(lastText(turns).split(" ").at(-1)))),
+  );
+  const { channel } = openWorld({ models });
+  await channel.say(inbound({ text: "lines 1000" }));
+  await until("all parts", () => channel.textsTo("1001").join("").includes("line 999"));
+  expect(channel.sent.length).toBeGreaterThan(1);
+  expect(
+    channel
+      .textsTo("1001")
+      .join("\n")
+      .split(/\s*\n\s*/),
+  ).toEqual(lines(1000).split("\n"));
+  channel.sent.length = 0;
+  await channel.say(inbound({ text: "lines 9999" }));
+  await until("the file", () => channel.sent.length === 2);
+  const data = channel.sent[1]?.message.files?.[0]?.data;
+  expect(new TextDecoder().decode(data)).toBe(lines(9999));
+});

@@ -8,6 +8,7 @@ import { toAnsiText, toPlainText } from "../../lib/markdown/plain.ts";
 import { offer } from "../offer.ts";
 import { readLines } from "./read-lines.ts";
 import { openScreen } from "./screen.ts";
+import { terminalAddress, terminalSender } from "./identity.ts";
 
 export interface TerminalOptions {
   readonly input: Readable;
@@ -35,9 +36,6 @@ export function processTerminal(): TerminalOptions {
   const cursor = interactive && env["TERM"] !== "dumb";
   return { input, output, interactive, cursor, color: cursor && (env["NO_COLOR"] ?? "") === "" };
 }
-
-const terminalSender = { id: "local", name: "you" } as const;
-export const terminalAddress: Address = { channel: "terminal", chat: "terminal" };
 
 const maxTextLength = 32_000;
 
