@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { configJsonSchema } from "../src/config/schema.ts";
+import { z } from "zod";
+import { createConfigSchema } from "../src/config/schema.ts";
 import { parseConfig } from "../src/config/load.ts";
 import { retiredKeys } from "../src/config/retired.ts";
 import { kinds } from "./support/kinds.ts";
@@ -34,6 +35,7 @@ test.each(blocks)("a configuration in $page loads: $text", ({ text }) => {
 
 test("every key of the schema is described in a sentence", () => {
   const bare: string[] = [];
+  let seen = 0;
   const look = (schema: unknown, path: string): void => {
     if (typeof schema !== "object" || schema === null) return;
     const { properties, anyOf, oneOf, items, additionalProperties } = schema as Record<
@@ -41,6 +43,7 @@ test("every key of the schema is described in a sentence", () => {
       unknown
     >;
     for (const [key, property] of Object.entries(properties ?? {})) {
+      seen += 1;
       const { description } = property as { description?: string };
       if (!description?.endsWith(".")) bare.push(`${path}.${key}`);
       look(property, `${path}.${key}`);
@@ -49,8 +52,9 @@ test("every key of the schema is described in a sentence", () => {
     look(items, path);
     look(additionalProperties, path);
   };
-  look(configJsonSchema(kinds), "");
+  look(z.toJSONSchema(createConfigSchema(kinds), { io: "input" }), "");
   expect(bare).toEqual([]);
+  expect(seen).toBeGreaterThan(50);
 });
 
 test("retired keys say in a sentence what to do", () => {

@@ -23,14 +23,6 @@ export interface ModelConfig {
   readonly provider: string;
   /** What that kind's own schema made of it; its secrets are resolved. */
   readonly settings: Readonly<Record<string, unknown>>;
-  readonly price: Price | undefined;
-}
-
-/** US dollars for a million tokens. */
-export interface Price {
-  readonly inputUsd: number;
-  readonly cachedInputUsd: number;
-  readonly outputUsd: number;
 }
 
 export interface ChannelConfig {
@@ -80,8 +72,8 @@ export interface SandboxConfig {
   readonly confine: "auto" | "landlock" | "bubblewrap" | "none";
   readonly idleMs: number;
   readonly commandTimeoutMs: number;
-  readonly memoryBytes: number;
-  readonly diskBytes: number;
+  readonly commandMemoryBytes: number;
+  readonly commandDiskBytes: number;
 }
 
 export interface Spending {

@@ -93,6 +93,12 @@ function sentence(issue: Issue, value: unknown): string {
       if (issue.format === "regex")
         return `does not have the right form${quoted(": ", value)}. It must match ${issue.pattern ?? "the pattern"}.`;
       return `must be of the form "${issue.format}"${quoted(", not ", value)}.`;
+    case "invalid_key": {
+      const [inner] = issue.issues;
+      return inner === undefined
+        ? "is not a name that can stand here."
+        : sentence(inner, undefined);
+    }
     default:
       return `does not fit: ${issue.message}.`;
   }

@@ -5,7 +5,6 @@ import type {
   Config,
   ModelConfig,
   Owner,
-  Price,
   Spending,
 } from "./config.ts";
 import { channelKeys } from "./schema.ts";
@@ -40,8 +39,8 @@ export function normalise(input: ConfigInput): Config {
       confine: sandbox.confine,
       idleMs: sandbox.idle_seconds * 1000,
       commandTimeoutMs: sandbox.command_timeout_seconds * 1000,
-      memoryBytes: sandbox.memory_mb * 1024 * 1024,
-      diskBytes: sandbox.disk_mb * 1024 * 1024,
+      commandMemoryBytes: sandbox.memory_mb * 1024 * 1024,
+      commandDiskBytes: sandbox.disk_mb * 1024 * 1024,
     },
     policy: Object.fromEntries(
       Object.entries(input.policy).filter(([, decision]) => decision !== undefined),
@@ -58,22 +57,8 @@ function modelConfigs(llm: Readonly<Record<string, unknown>>): ModelConfig[] {
 }
 
 function modelConfig(entry: Readonly<Record<string, unknown>>): ModelConfig {
-  const { provider, price, ...settings } = entry;
-  return {
-    provider: String(provider),
-    settings,
-    price: price === undefined ? undefined : priceOf(price as PriceInput),
-  };
-}
-
-interface PriceInput {
-  readonly input: number;
-  readonly cached_input?: number | undefined;
-  readonly output: number;
-}
-
-function priceOf({ input, cached_input, output }: PriceInput): Price {
-  return { inputUsd: input, cachedInputUsd: cached_input ?? input, outputUsd: output };
+  const { provider, ...settings } = entry;
+  return { provider: String(provider), settings };
 }
 
 type ChannelKeys = z.output<z.ZodObject<typeof channelKeys>>;

@@ -55,21 +55,6 @@ export const channelKeys = {
     ),
 } as const;
 
-const price = z
-  .strictObject({
-    input: z.number().min(0).describe("For a million input tokens."),
-    cached_input: z
-      .number()
-      .min(0)
-      .optional()
-      .describe("For a million input tokens read from the provider's cache; as input if left out."),
-    output: z.number().min(0).describe("For a million output tokens."),
-  })
-  .optional()
-  .describe(
-    "What this model costs in US dollars, for the budget, where the provider does not report it.",
-  );
-
 const effects = [
   "reads",
   "writes",
@@ -100,15 +85,11 @@ export function createConfigSchema({ channelKinds, providerKinds }: Kinds) {
     }),
   );
   const fallback = chooseBy("provider", providerKinds, (kind) =>
-    withOwnSettings(kind, {
-      provider: z.literal(kind.name).describe("Who runs the model."),
-      price,
-    }),
+    withOwnSettings(kind, { provider: z.literal(kind.name).describe("Who runs the model.") }),
   );
   const llm = chooseBy("provider", providerKinds, (kind) =>
     withOwnSettings(kind, {
       provider: z.literal(kind.name).describe("Who runs the model."),
-      price,
       fallbacks: z
         .array(fallback)
         .max(10)
@@ -180,7 +161,10 @@ export function createConfigSchema({ channelKinds, providerKinds }: Kinds) {
 
 /** The file's JSON Schema, for editors and for `barnacle config schema`. */
 export function configJsonSchema(kinds: Kinds): Record<string, unknown> {
-  const { $schema, ...rest } = z.toJSONSchema(createConfigSchema(kinds), { io: "input" });
+  const { $schema, ...rest } = z.toJSONSchema(createConfigSchema(kinds), {
+    io: "input",
+    reused: "ref",
+  });
   return {
     $schema,
     $id: "config.schema.json",
@@ -266,14 +250,14 @@ const sandbox = z.strictObject({
     .int()
     .min(64)
     .max(65_536)
-    .default(512)
+    .default(1024)
     .describe("Megabytes of memory for one command, at most."),
   disk_mb: z
     .int()
     .min(1)
     .max(1_048_576)
     .default(1024)
-    .describe("Megabytes of files in one space, at most."),
+    .describe("Megabytes of disk that one command may fill, at most."),
 });
 
 const spending = z.strictObject({

@@ -1,8 +1,9 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { ConfigError } from "../../src/contracts/errors.ts";
-import { loadConfig } from "../../src/config/load.ts";
+import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { findSecrets } from "../../src/config/secrets.ts";
 import { kinds } from "../support/kinds.ts";
 import { folderWith, llm, load, mistakesOf, telegram } from "./folder.ts";
@@ -244,7 +245,11 @@ test("defaults are filled in and units converted", () => {
     maxTurnTokens: undefined,
     parallelTurns: 5,
   });
-  expect(config.sandbox).toMatchObject({ confine: "auto", idleMs: 2000, memoryBytes: 67_108_864 });
+  expect(config.sandbox).toMatchObject({
+    confine: "auto",
+    idleMs: 2000,
+    commandMemoryBytes: 67_108_864,
+  });
   expect(config.budget).toEqual({
     perDay: { usd: undefined, tokens: undefined },
     perChatPerDay: { usd: 0.5, tokens: undefined },
@@ -257,10 +262,8 @@ test("defaults are filled in and units converted", () => {
 
 test("fallbacks follow the main model, each with its own provider's settings, and cannot nest", () => {
   const fallback = { provider: "anthropic", api_key: "sk-ant-literal", model: "c" };
-  const priced = { ...llm, price: { input: 3, output: 15 } };
-  const { config } = load({ llm: { ...priced, fallbacks: [fallback] } });
+  const { config } = load({ llm: { ...llm, fallbacks: [fallback] } });
   expect(config.models.map(({ provider }) => provider)).toEqual(["openrouter", "anthropic"]);
-  expect(config.models[0]?.price).toEqual({ inputUsd: 3, cachedInputUsd: 3, outputUsd: 15 });
   expect(config.models[0]?.settings).not.toHaveProperty("fallbacks");
   expect(config.models[1]?.settings["base_url"]).toBe("https://api.anthropic.com");
   expect(
@@ -272,4 +275,63 @@ test("a base URL that is none is told with an example", () => {
   expect(mistakesOf({ llm: { ...llm, base_url: "openrouter.ai" } })).toMatchObject([
     { path: "llm.base_url", reason: expect.stringContaining("must be a URL such as") },
   ]);
+});
+
+function whyRefused(text: string): ConfigError["mistakes"] {
+  try {
+    parseConfig("config.json", text, { kinds, env: {} });
+    return [];
+  } catch (error) {
+    if (error instanceof ConfigError) return error.mistakes;
+    throw error;
+  }
+}
+
+test("whatever stands in the file, it loads or is refused with mistakes that have words", () => {
+  const good: Record<string, unknown> = {
+    llm: { ...llm, fallbacks: [llm] },
+    channels: { a: { ...telegram, allowed_users: [1], allowed_chats: [{ id: 2 }] } },
+    owner: { channel: "a", id: 1 },
+    health: { port: 80 },
+  };
+  const paths: (readonly string[])[] = [
+    ["llm"],
+    ["llm", "provider"],
+    ["llm", "fallbacks"],
+    ["llm", "fallbacks", "0"],
+    ["llm", "api_key"],
+    ["channels"],
+    ["channels", "a"],
+    ["channels", "a", "type"],
+    ["channels", "a", "allowed_users"],
+    ["channels", "a", "allowed_chats"],
+    ["channels", "a", "allowed_chats", "0"],
+    ["channel"],
+    ["owner"],
+    ["owner", "id"],
+    ["agent"],
+    ["tools"],
+    ["policy"],
+    ["budget"],
+    ["health"],
+    ["log"],
+  ];
+  let refused = 0;
+  fc.assert(
+    fc.property(fc.constantFrom(...paths), fc.jsonValue(), (path, value) => {
+      const config = structuredClone(good);
+      let parent = config;
+      for (const key of path.slice(0, -1)) parent = parent[key] as Record<string, unknown>;
+      parent[path.at(-1) ?? ""] = value;
+      const mistakes = whyRefused(JSON.stringify(config));
+      if (mistakes.length > 0) refused += 1;
+      expect(
+        mistakes.filter(
+          ({ path, reason, line }) => path === "" || !/[a-z]{2}.*[.?]$/.test(reason) || line !== 1,
+        ),
+      ).toEqual([]);
+    }),
+    { numRuns: 300 },
+  );
+  expect(refused).toBeGreaterThan(50);
 });
