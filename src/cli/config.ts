@@ -18,8 +18,8 @@ export interface ConfigCommandDeps {
 }
 
 /** sysexits.h EX_CONFIG, which service managers know. */
-export const exitConfigError = 78;
-export const exitUsage = 2;
+const exitConfigError = 78;
+const exitUsage = 2;
 
 /** `barnacle config check|show|schema|explain PATH`: data on stdout, sentences on stderr. */
 export function configCommand(deps: ConfigCommandDeps): Command {

@@ -42,7 +42,7 @@ export function createFetchUrl(deps: FetchUrlDeps): Tool {
 }
 
 async function get(url: string, deps: FetchUrlDeps, signal: AbortSignal): Promise<PublicResponse> {
-  // undici is not loaded before somebody wants a page.
+  // Not at the start: the HTTP client alone weighs more than all of the gateway's own code.
   const { PublicFetchError, publicFetch } = await import("../lib/public-fetch.ts");
   let page: PublicResponse;
   try {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -18,6 +19,11 @@ export function folderWith(files: Readonly<Record<string, string>>): string {
     chmodSync(path, 0o600);
   }
   return folder;
+}
+
+/** A file that blocks whoever opens it for reading and waits. */
+export function makeFifo(path: string): void {
+  execFileSync("/bin/sh", ["-c", 'mkfifo "$0"', path]);
 }
 
 export function load(

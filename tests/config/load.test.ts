@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
@@ -6,7 +6,7 @@ import { ConfigError } from "../../src/contracts/errors.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { findSecrets } from "../../src/config/secrets.ts";
 import { kinds } from "../support/kinds.ts";
-import { folderWith, llm, load, mistakesOf, telegram } from "./folder.ts";
+import { folderWith, llm, load, mistakesOf, telegram, makeFifo } from "./folder.ts";
 
 test("the seed's Telegram example loads unchanged", () => {
   const { config } = load(`{
@@ -191,8 +191,8 @@ test("a file that is missing, a folder, a FIFO, too large or no UTF-8 is refused
     "large.json": " ".repeat(1_000_001),
     "latin1.json": "",
   });
-  execFileSync("mkfifo", [join(folder, "fifo.json")]);
-  execFileSync("sh", ["-c", `printf '{ "a": "\\344" }' > ${join(folder, "latin1.json")}`]);
+  makeFifo(join(folder, "fifo.json"));
+  writeFileSync(join(folder, "latin1.json"), Buffer.from('{ "a": "\xe4" }', "latin1"));
   const reasonFor = (name: string): string => {
     try {
       loadConfig(join(folder, name), { kinds, env: {} });

@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -6,7 +5,7 @@ import { expect, test } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { resolveSecret } from "../../src/config/secrets.ts";
 import { kinds } from "../support/kinds.ts";
-import { folderWith, llm, load, mistakesOf } from "./folder.ts";
+import { folderWith, llm, load, mistakesOf, makeFifo } from "./folder.ts";
 
 const canary = "canary-5f1e0c77";
 
@@ -82,7 +81,7 @@ test("an empty, huge, many-lined or special file is a mistake that does not hang
     binary: `${canary}\0`,
   });
   mkdirSync(join(folder, "folder"));
-  execFileSync("mkfifo", [join(folder, "fifo")]);
+  makeFifo(join(folder, "fifo"));
   const words = {
     empty: "is empty",
     huge: "larger than 64 KB",

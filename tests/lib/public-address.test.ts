@@ -13,6 +13,7 @@ test.each([
   "198.17.0.1",
   "198.20.0.1",
   "2606:4700:4700::1111",
+  "2001:4860:4860::8888",
   "2a00:1450:4001:80e::200e",
 ])("%s is public", (address) => expect(isPublicAddress(address)).toBe(true));
 

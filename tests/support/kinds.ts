@@ -9,7 +9,7 @@ const opensNothing = async (): Promise<never> => {
 
 const baseUrl = z.url({ protocol: /^https?$/ });
 
-export const telegramLike = {
+const telegramLike = {
   name: "telegram",
   settings: z.object({
     token: secret.describe("The bot's token, from @BotFather."),
@@ -23,7 +23,7 @@ export const telegramLike = {
   open: opensNothing,
 } satisfies ChannelKind<z.ZodObject<{ token: typeof secret; api_root: z.ZodDefault<z.ZodURL> }>>;
 
-export const discordLike = {
+const discordLike = {
   name: "discord",
   settings: z.object({
     token: secret.describe("The bot's token, from the developer portal."),
@@ -35,7 +35,7 @@ export const discordLike = {
   open: opensNothing,
 } satisfies ChannelKind;
 
-export const slackLike = {
+const slackLike = {
   name: "slack",
   settings: z.object({
     bot_token: secret.describe("The bot's token (xoxb-...)."),
