@@ -2,8 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { configReference } from "../src/config/reference.ts";
 import { configJsonSchema } from "../src/config/schema.ts";
-// One line to change once both lists are there: ../src/channels/index.ts and ../src/providers/index.ts.
-import { kinds } from "../tests/support/kinds.ts";
+import { kinds } from "../src/cli/kinds.ts";
 
 /** Writes config.schema.json and docs/configuration.md; with --check only tells whether they are up to date. */
 const root = join(import.meta.dirname, "..");

@@ -183,8 +183,8 @@ export function openSandbox(config: Config, workspace: string, log: Logger): San
     confine: config.sandbox.confine,
     idleMs: config.sandbox.idleMs,
     limits: {
-      commandMemoryBytes: config.sandbox.memoryBytes,
-      commandDiskBytes: config.sandbox.diskBytes,
+      commandMemoryBytes: config.sandbox.commandMemoryBytes,
+      commandDiskBytes: config.sandbox.commandDiskBytes,
     },
     log,
   });

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { createConfigSchema } from "../src/config/schema.ts";
 import { parseConfig } from "../src/config/load.ts";
 import { retiredKeys } from "../src/config/retired.ts";
-import { kinds } from "./support/kinds.ts";
+import { kinds } from "../src/cli/kinds.ts";
 
 const root = join(import.meta.dirname, "..");
 

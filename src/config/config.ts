@@ -23,6 +23,14 @@ export interface ModelConfig {
   readonly provider: string;
   /** What that kind's own schema made of it; its secrets are resolved. */
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly price: Price | undefined;
+}
+
+/** US dollars for a million tokens. */
+export interface Price {
+  readonly inputUsd: number;
+  readonly cachedInputUsd: number;
+  readonly outputUsd: number;
 }
 
 export interface ChannelConfig {

@@ -5,6 +5,7 @@ import type {
   Config,
   ModelConfig,
   Owner,
+  Price,
   Spending,
 } from "./config.ts";
 import { channelKeys } from "./schema.ts";
@@ -57,8 +58,22 @@ function modelConfigs(llm: Readonly<Record<string, unknown>>): ModelConfig[] {
 }
 
 function modelConfig(entry: Readonly<Record<string, unknown>>): ModelConfig {
-  const { provider, ...settings } = entry;
-  return { provider: String(provider), settings };
+  const { provider, price, ...settings } = entry;
+  return {
+    provider: String(provider),
+    settings,
+    price: price === undefined ? undefined : priceOf(price as PriceInput),
+  };
+}
+
+interface PriceInput {
+  readonly input: number;
+  readonly cached_input?: number | undefined;
+  readonly output: number;
+}
+
+function priceOf({ input, cached_input, output }: PriceInput): Price {
+  return { inputUsd: input, cachedInputUsd: cached_input ?? input, outputUsd: output };
 }
 
 type ChannelKeys = z.output<z.ZodObject<typeof channelKeys>>;

@@ -55,6 +55,21 @@ export const channelKeys = {
     ),
 } as const;
 
+const price = z
+  .strictObject({
+    input: z.number().min(0).describe("For a million input tokens."),
+    cached_input: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("For a million input tokens read from the provider's cache; as input if left out."),
+    output: z.number().min(0).describe("For a million output tokens."),
+  })
+  .optional()
+  .describe(
+    "What this model costs in US dollars, for the budget, where the provider does not report it.",
+  );
+
 const effects = [
   "reads",
   "writes",
@@ -85,11 +100,15 @@ export function createConfigSchema({ channelKinds, providerKinds }: Kinds) {
     }),
   );
   const fallback = chooseBy("provider", providerKinds, (kind) =>
-    withOwnSettings(kind, { provider: z.literal(kind.name).describe("Who runs the model.") }),
+    withOwnSettings(kind, {
+      provider: z.literal(kind.name).describe("Who runs the model."),
+      price,
+    }),
   );
   const llm = chooseBy("provider", providerKinds, (kind) =>
     withOwnSettings(kind, {
       provider: z.literal(kind.name).describe("Who runs the model."),
+      price,
       fallbacks: z
         .array(fallback)
         .max(10)
