@@ -58,6 +58,8 @@ async function bundle(into: string): Promise<number> {
     logLevel: "warning",
     absWorkingDir: root,
     loader: { ".node": "copy" },
+    // Its CommonJS half hides its own `require` from bundlers.
+    alias: { "jsonc-parser": "jsonc-parser/lib/esm/main.js" },
     // CommonJS packages call `require` for Node's own modules, which an ES module does not have.
     banner: {
       js: 'import{createRequire as __createRequire}from"node:module";const require=__createRequire(import.meta.url);',

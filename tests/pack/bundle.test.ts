@@ -79,8 +79,13 @@ describe("the bundle, alone in a folder", () => {
     const entry = staticImports(join(dist, "cli.js"));
     const text = [...entry].map((file) => readFileSync(file, "utf8")).join("\n");
     expect(entry.size).toBeGreaterThan(0);
-    for (const sdk of ["api.telegram.org", "anthropic-version", "OpenAI-Organization"]) {
-      expect(text).not.toContain(sdk);
+    const everything = readdirSync(dist)
+      .filter((name) => name.endsWith(".js"))
+      .map((name) => readFileSync(join(dist, name), "utf8"))
+      .join("\n");
+    for (const ofAnSdk of ["GrammyError", "AnthropicError", "OpenAIError"]) {
+      expect([ofAnSdk, everything.includes(ofAnSdk)]).toEqual([ofAnSdk, true]);
+      expect([ofAnSdk, text.includes(ofAnSdk)]).toEqual([ofAnSdk, false]);
     }
   });
 });
