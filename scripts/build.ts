@@ -74,7 +74,7 @@ async function bundle(into: string): Promise<number> {
       "sandbox/server": "src/sandbox/server.ts",
       "html-worker": "src/tools/html/worker.ts",
     },
-    plugins: [nativeAddons],
+    plugins: [nativeAddons, unusedParts],
   });
   const start = await build({
     ...shared,
@@ -118,6 +118,21 @@ const nativeAddons: Plugin = {
     esbuild.onLoad({ filter: /\/koffi\/src\/koffi\/src\/static\.js$/ }, () => ({
       contents: `export function loadStatic() { return require(${JSON.stringify(addon)}); }`,
       resolveDir: dirname(addon),
+    }));
+  },
+};
+
+/** What packages drag along and never use here: half a megabyte to read, compile and keep at every start. */
+const unusedParts: Plugin = {
+  name: "unused-parts",
+  setup(esbuild) {
+    // Error messages in fifty languages; English is imported by itself.
+    esbuild.onLoad({ filter: /\/zod\/v4\/locales\/index\.js$/ }, () => ({
+      contents: "export {};",
+    }));
+    // node-fetch takes it for its URL class where Node has none; it comes with a table of all Unicode names.
+    esbuild.onLoad({ filter: /\/whatwg-url\/lib\/public-api\.js$/ }, () => ({
+      contents: "exports.URL = URL;",
     }));
   },
 };
