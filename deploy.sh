@@ -118,6 +118,7 @@ install_packages() {
   [[ -d $project/node_modules/typescript ]] || options+=(--omit=dev)
   home_is_usable || options+=(--cache "$local_folder/npm-cache")
   run_logged "Installing packages into $project/node_modules" npm ci "${options[@]}"
+  rm -rf -- "$local_folder/npm-cache"
 }
 
 # npm keeps its cache in the home folder, which a service account may lack.
