@@ -42,8 +42,6 @@ async function bundle(into: string): Promise<number> {
     bundle: true,
     format: "esm",
     platform: "node",
-    // jsonc-parser's CommonJS build hides its requires from the bundler.
-    mainFields: ["module", "main"],
     splitting: true,
     outdir: into,
     outbase: join(root, "src"),
