@@ -46,7 +46,7 @@ describe.each(["openai", "anthropic"] as const)("files over the %s wire", (provi
     });
     const [call] = await rig.model.remote.calls(1);
     const path = /\[File: ([^,\]]+)/.exec(call?.lastUser ?? "")?.[1] ?? "";
-    expect(path).not.toContain("..");
+    expect(path.split("/")).not.toContain("..");
     expect(rig.readSpace("main", path)).toBe("evil");
     expect(rig.readSpace("..", "evil.txt") + rig.readSpace("../..", "evil.txt")).toBe("");
   });

@@ -55,22 +55,24 @@ describe(`${count} kills, KILL_SEED=${seed}`, () => {
   );
 
   test("the same evidence with a loss, a repetition or a second effect in it is not accepted", () => {
-    const evidence = results[0]?.evidence;
-    if (evidence === undefined) throw new Error("There is no evidence.");
-    for (const [what, spoilt] of Object.entries(spoil(evidence))) {
+    const spoilable = results
+      .map(({ evidence }) => spoil(evidence))
+      .find((one) => one !== undefined);
+    if (spoilable === undefined) throw new Error("Too little happened; take a higher KILL_COUNT.");
+    for (const [what, spoilt] of Object.entries(spoilable)) {
       expect({ what, noticed: judge(spoilt).problems.length > 0 }).toEqual({ what, noticed: true });
     }
   });
 });
 
-/** What must never be accepted, planted into what really happened. */
-function spoil(evidence: Evidence): Readonly<Record<string, Evidence>> {
+/** What must never be accepted, planted into what really happened; undefined where too little happened. */
+function spoil(evidence: Evidence): Readonly<Record<string, Evidence>> | undefined {
   const { delivered, effects, state } = evidence;
   const echo = evidence.asked.find(({ kind }) => kind === "echo");
   const answer = delivered.find(({ text }) => text === `echo ${echo?.marker}`);
   const tool = state.history.find(({ role }) => role === "tool");
   if (answer === undefined || tool === undefined || effects[0] === undefined) {
-    throw new Error("Too little happened to spoil it; take a higher KILL_COUNT.");
+    return undefined;
   }
   const again = { ...answer, seq: answer.seq + 0.5, atMs: answer.atMs + 1 };
   return {

@@ -188,6 +188,7 @@ async function killAgainAndAgain(
       attempts: await rig.telegram.remote.calls("sendMessage"),
       effects: effectsOf(rig),
       state: readState(rig.folders.state),
+      complaints: (await rig.model.remote.calls()).flatMap(({ complaint }) => complaint ?? []),
       leftInQueue: (await rig.telegram.remote.queue()).waiting,
     },
   };

@@ -85,6 +85,7 @@ const sound: Evidence = {
     integrity: "ok",
   },
   leftInQueue: 0,
+  complaints: [],
 };
 
 function problemsOf(change: Partial<Evidence>): readonly string[] {
@@ -158,6 +159,18 @@ describe("the judge of the kill matrix", () => {
     expect(problemsOf({ state: { ...sound.state, history: twice } })).toEqual([
       expect.stringContaining("stands twice"),
     ]);
+  });
+
+  test("lets the turn of a given-up message end in a call, and notices a request that the model refused", () => {
+    const history = sound.state.history.slice(0, 4);
+    const state = { ...sound.state, history };
+    expect(problemsOf({ state })).toEqual([
+      expect.stringContaining("ends with an unanswered call"),
+    ]);
+    const failed = { ...state, inbox: [inbox(1), inbox(2, "failed")] };
+    const delivered = [bot(10, "echo a0001"), bot(20, "I could not answer that.")];
+    expect(problemsOf({ state: failed, delivered })).toEqual([]);
+    expect(problemsOf({ complaints: ["a lone call"] })).toHaveLength(1);
   });
 
   test("notices what is left over: a waiting message, an unsent reply, an unconfirmed update, a damaged file", () => {

@@ -1,5 +1,5 @@
 import type { BotMessage, Call } from "../support/counterparts/telegram.ts";
-import type { HistoryRecord, StateSnapshot } from "../support/state-reader.ts";
+import type { StateSnapshot } from "../support/state-reader.ts";
 
 export type Kind = "echo" | "stream" | "long" | "tool" | "both" | "hang";
 
@@ -26,6 +26,8 @@ export interface Evidence {
   readonly effects: readonly string[];
   readonly state: StateSnapshot;
   readonly leftInQueue: number;
+  /** Why the model's service would have refused a request. */
+  readonly complaints: readonly string[];
 }
 
 export interface Judgement {
@@ -96,7 +98,8 @@ export function judge(evidence: Evidence): Judgement {
     ...judgeOrder(evidence.asked, firstSeen),
     ...judgeEffectLines(evidence.effects),
     ...judgeState(evidence),
-    ...judgeHistory(evidence.state.history),
+    ...judgeHistory(evidence.state),
+    ...evidence.complaints.map((why) => `The model would have refused a request: ${why}`),
   );
   return { problems, labelledRepeats, labelledOnce, explainedFailures, interruptedTools };
 }
@@ -225,9 +228,13 @@ interface TurnBody {
   readonly callId?: string;
 }
 
-/** Every message once, its turn in one piece, and each tool call followed by its result. */
-function judgeHistory(history: readonly HistoryRecord[]): string[] {
+/**
+ * Every message once, its turn in one piece, and each tool call followed by its result. Only the turn of a message
+ * that was given up may end in a call: its owner may retry it, and it goes on there.
+ */
+function judgeHistory({ history, inbox }: StateSnapshot): string[] {
   const problems: string[] = [];
+  const givenUp = new Set(inbox.filter(({ state }) => state === "failed").map(({ seq }) => seq));
   const addresses = [...new Set(history.map(({ address }) => address))];
   for (const address of addresses) {
     const rows = history.filter(
@@ -241,7 +248,7 @@ function judgeHistory(history: readonly HistoryRecord[]): string[] {
       if (row.inbox_seq !== current) {
         if (ended.has(row.inbox_seq))
           problems.push(`History row ${row.seq} of ${address} is out of its turn.`);
-        if (open.length > 0)
+        if (open.length > 0 && !givenUp.has(current))
           problems.push(`History of ${address}: calls without result before row ${row.seq}.`);
         ended.add(current);
         current = row.inbox_seq;
@@ -261,7 +268,8 @@ function judgeHistory(history: readonly HistoryRecord[]): string[] {
         open = (turn.calls ?? []).map(({ id }) => id);
       }
     }
-    if (open.length > 0) problems.push(`The history of ${address} ends with an unanswered call.`);
+    if (open.length > 0 && !givenUp.has(current))
+      problems.push(`The history of ${address} ends with an unanswered call.`);
   }
   return problems;
 }
