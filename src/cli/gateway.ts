@@ -7,6 +7,7 @@ import { type HealthReport, healthSocket, serveHealth } from "../health.ts";
 import { errorText } from "../lib/error-text.ts";
 import { createLog } from "../lib/log.ts";
 import { createRedactor } from "../lib/redact.ts";
+import { releaseMemory } from "../lib/release-memory.ts";
 import { type App, openApp } from "../main.ts";
 import { version } from "../version.ts";
 import { kinds } from "./kinds.ts";
@@ -22,6 +23,7 @@ interface Flags {
 }
 
 const lookAgainMs = 1000;
+const quietMs = 2000;
 
 /** `gateway`: the bot itself. */
 export function gatewayCommand(): Command {
@@ -88,12 +90,28 @@ async function run(paths: Paths, flags: Flags): Promise<void> {
     }
     await using _ = disposable(await serveApp(app, paths, config.health, log));
     log.info({ version, pid: process.pid, config: paths.config }, "gateway started");
+    releaseMemoryWhenQuiet(app, signal);
     await Promise.race([aborted(signal), refused.promise]);
     log.info({}, "stopping");
   } finally {
     await app?.stop();
     state.close();
   }
+}
+
+/** After the start, and whenever turns have ended and no new one has begun for a while. */
+function releaseMemoryWhenQuiet({ gateway }: App, signal: AbortSignal): void {
+  let released = -1;
+  let seen = 0;
+  const timer = setInterval(() => {
+    const { begun, running } = gateway;
+    const isQuiet = running === 0 && begun === seen;
+    seen = begun;
+    if (!isQuiet || released === begun) return;
+    released = begun;
+    releaseMemory();
+  }, quietMs);
+  signal.addEventListener("abort", () => clearInterval(timer));
 }
 
 async function serveApp(

@@ -42,6 +42,8 @@ export interface Gateway {
   stopTurn(at: Address): boolean;
   connections(): ReadonlyMap<string, ConnectionState>;
   readonly running: number;
+  /** Turns begun so far. */
+  readonly begun: number;
 }
 
 const watchStateMs = 1000;
@@ -60,6 +62,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const stopping = new AbortController();
   const reception = createReception({ ...options, stopTurn, signal: stopping.signal });
   let guests = 0;
+  let begun = 0;
   let timer: NodeJS.Timeout | undefined;
   let watch: NodeJS.Timeout | undefined;
 
@@ -96,6 +99,9 @@ export function createGateway(options: GatewayOptions): Gateway {
     connections: () => connections,
     get running() {
       return running.size;
+    },
+    get begun() {
+      return begun;
     },
   };
 
@@ -161,6 +167,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     const { address, sender } = row.message;
     const isOwner = access.isOwner(address.channel, sender.id);
     if (!hasLane(isOwner)) return;
+    begun += 1;
     const abort = new AbortController();
     const key = addressKey(address);
     if (!isOwner) guests += 1;

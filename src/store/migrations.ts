@@ -4,7 +4,7 @@ import type { Database } from "better-sqlite3";
  * Numbered steps, each in its own transaction; a released one is never edited. The previous release must still be
  * able to read what a step leaves: columns and tables are added, not renamed or dropped.
  */
-export const migrations: readonly string[] = [
+const migrations: readonly string[] = [
   `
   CREATE TABLE inbox (
     seq         INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -30,7 +30,7 @@ export function defineTool<Input extends z.ZodObject>(definition: ToolDefinition
 }
 
 /** JSON Schema as a model should see it: `io: "input"`, or defaults would become required. */
-export function toolInputSchema(input: z.ZodObject): Readonly<Record<string, unknown>> {
+function toolInputSchema(input: z.ZodObject): Readonly<Record<string, unknown>> {
   const { $schema: _, ...schema } = z.toJSONSchema(input, { io: "input" });
   return schema;
 }

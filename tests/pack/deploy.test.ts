@@ -97,7 +97,7 @@ describe("deploy.sh try, with a pipe", () => {
     rmSync(join(checkout, ".barnacle"), { recursive: true, force: true });
     const result = await deploy(["try"], { input: "list my files\n", unprivileged: true });
     expect(result).toMatchObject({ code: 3, stdout: "" });
-    expect(result.stderr).toContain("--state DIR and --workspace DIR");
+    expect(result.stderr).toContain("Choose a folder that can be written with --workspace DIR");
   });
 });
 

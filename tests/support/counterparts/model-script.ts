@@ -19,7 +19,7 @@ export type Plan =
   | { readonly type: "silence" };
 
 /** Where the tools of the script leave their witness, in the space of the conversation. */
-export const effectsFile = "effects.log";
+const effectsFile = "effects.log";
 
 interface Scene {
   readonly word: string;
