@@ -4,7 +4,6 @@ import { existsSync } from "node:fs";
 import module from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { setFlagsFromString } from "node:v8";
 
 const neededMajor = 24;
 const preflightFailed = 3;
@@ -21,8 +20,6 @@ async function start(): Promise<void> {
   }
   // Packages in the bundle use what Node wants to retire; whoever runs Barnacle can do nothing about it.
   process.noDeprecation = true;
-  // The young generation stays at 1 MB: its growth at the start alone would keep 5 MB that an idle bot never uses.
-  setFlagsFromString("--semi-space-growth-factor=1");
   // Where the folder cannot be written this fails softly, and the start is some 30 ms slower.
   if (import.meta.url.endsWith(".js")) {
     module.enableCompileCache({ directory: join(here, ".cache"), portable: true });

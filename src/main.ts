@@ -72,7 +72,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     now,
   });
   const budget = createBudget({
-    usage: store.usage,
+    store,
     rules: config.budget,
     prices: models.prices,
     now,

@@ -222,6 +222,11 @@ export interface Store {
   readonly settings: Settings;
   /** All or nothing; transactions nest. */
   transaction<T>(work: () => T): T;
+  /**
+   * The same without waiting for the disk: survives the death of the process like all else, but a power cut may undo it,
+   * together with everything after it, until the next durable call. For steps that are safe to take again.
+   */
+  swiftly<T>(work: () => T): T;
   /** Changes when another process has written (the command line, say). */
   foreignVersion(): number;
   close(): void;

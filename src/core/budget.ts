@@ -1,6 +1,6 @@
 import type { Address } from "../contracts/message.ts";
 import type { Usage } from "../contracts/model.ts";
-import type { Spent, UsageLog } from "../contracts/store.ts";
+import type { Spent, Store } from "../contracts/store.ts";
 
 export interface Limit {
   readonly usd?: number | undefined;
@@ -53,13 +53,14 @@ const warnAt = 0.8;
 const leastOutputTokens = 64;
 
 export function createBudget(options: {
-  readonly usage: UsageLog;
+  readonly store: Pick<Store, "usage" | "swiftly">;
   readonly rules: BudgetRules;
   /** By model id; absent for models that are free or tell their cost. */
   readonly prices: ReadonlyMap<string, Price>;
   readonly now: () => number;
 }): Budget {
-  const { usage, rules, prices, now } = options;
+  const { store, rules, prices, now } = options;
+  const { usage } = store;
 
   const scopes = (at: Address): readonly { name: string; limit: Limit; spent: Spent }[] => {
     const since = startOfDay(now());
@@ -82,11 +83,15 @@ export function createBudget(options: {
         output = Math.min(output, room);
       }
       const usd = costOf({ inputTokens, cachedInputTokens: 0, outputTokens: output }, price);
-      const id = usage.reserve({ at, sender, model }, inputTokens + output, usd);
+      const id = store.swiftly(() =>
+        usage.reserve({ at, sender, model }, inputTokens + output, usd),
+      );
       return {
         maxOutputTokens: output,
         settle: (used, by) =>
-          usage.settle(id, used, used.costUsd ?? costOf(used, prices.get(by)), by),
+          store.swiftly(() =>
+            usage.settle(id, used, used.costUsd ?? costOf(used, prices.get(by)), by),
+          ),
         fail(charged) {
           if (!charged) return usage.release(id);
           const read = { inputTokens, cachedInputTokens: 0, outputTokens: 0 };

@@ -114,7 +114,8 @@ export function createDelivery(options: {
     const signal = AbortSignal.any([giveUp.signal, AbortSignal.timeout(sendTimeoutMs)]);
     try {
       const platformId = await channel.send(row.address, message, row.key, signal);
-      store.outbox.sent(row.key, platformId);
+      // Undone by a power cut, the reply is one of unknown fate, as if the receipt had not come.
+      store.swiftly(() => store.outbox.sent(row.key, platformId));
     } catch (error) {
       if (error instanceof StateError) throw error;
       settleFailure(row, error);

@@ -105,7 +105,8 @@ export function createTurns(options: TurnsOptions): Turns {
       append(message.address, seq, turn);
       return;
     }
-    store.transaction(() => {
+    // Undone by a power cut, it is taken again: nothing has been done yet.
+    store.swiftly(() => {
       claim();
       if (!hasBegun) append(message.address, seq, textTurn(message, []));
     });
@@ -180,7 +181,8 @@ export function createTurns(options: TurnsOptions): Turns {
     const warning = budgetWarning(address);
     const remarks = [...notes, ...(warning === undefined ? [] : [warning])];
     const text = [turn.text, ...remarks.map((remark) => `_${remark}_`)].join("\n\n");
-    store.transaction(() => {
+    // Durable before anything is said: delivery records durably that it is sending.
+    store.swiftly(() => {
       append(address, row.seq, turn);
       if (silent !== true) delivery.enqueue(address, { text }, row.seq);
       store.inbox.settle(row.seq, "answered");

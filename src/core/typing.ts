@@ -1,6 +1,8 @@
 import type { Channel } from "../contracts/channel.ts";
 import type { Address } from "../contracts/message.ts";
 
+/** An answer that comes at once needs no herald, and the model is asked first. */
+const firstTypingMs = 50;
 /** Typing lapses after 5 s on Telegram, so it is renewed every 4. */
 const renewTypingMs = 4000;
 
@@ -11,10 +13,14 @@ export function keepTyping(channel: Channel | undefined, at: Address): () => voi
   const show = (): void => {
     channel.showTyping?.(at, ended.signal).catch(() => {}); // the answer matters, not its herald
   };
-  show();
-  const timer = setInterval(show, renewTypingMs);
+  let renewal: NodeJS.Timeout | undefined;
+  const first = setTimeout(() => {
+    show();
+    renewal = setInterval(show, renewTypingMs);
+  }, firstTypingMs);
   return () => {
-    clearInterval(timer);
+    clearTimeout(first);
+    clearInterval(renewal);
     ended.abort();
   };
 }

@@ -45,10 +45,22 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
       usage: guardAll(folder, parts.usage),
       settings: guardAll(folder, parts.settings),
       transaction: (work) => guarded(folder, () => db.transaction(work).immediate()),
+      swiftly: (work) => guarded(folder, () => swiftly(db, work)),
       foreignVersion: () => version.get() as number,
       close: () => void db.close(),
     };
   });
+}
+
+/** The mode of waiting can only be changed between transactions; inside of one, the outermost decides. */
+function swiftly<T>(db: Database.Database, work: () => T): T {
+  if (db.inTransaction) return work();
+  db.pragma("synchronous = NORMAL");
+  try {
+    return db.transaction(work).immediate();
+  } finally {
+    db.pragma("synchronous = FULL");
+  }
 }
 
 /** The database, with the settings that make every commit durable. */

@@ -32,7 +32,16 @@ test("a message becomes an answer, and the model sees who said it and when", asy
   await until("the answer", () => channel.sent.length === 1);
   expect(channel.sent[0]?.message.text).toBe("echo: hello");
   expect(lastText(models.requests[0]?.turns ?? [])).toBe("[2026-11-21 14:00 UTC, Ann]\nhello");
-  expect(channel.typing).toBeGreaterThan(0);
+});
+
+test("while the model thinks, the chat sees typing; afterwards no more", async () => {
+  const models = scriptedModel(async () => {
+    await until("typing", () => channel.typing > 0);
+    return says("done");
+  });
+  const { channel } = openWorld({ models });
+  await channel.say(inbound());
+  await until("the answer", () => channel.sent.length === 1);
 });
 
 test("a message redelivered ten times is answered once", async () => {

@@ -74,7 +74,7 @@ export function openWorld(options: WorldOptions): World {
     now,
   });
   const budget = createBudget({
-    usage: store.usage,
+    store,
     rules: options.budget ?? { perDay: {}, perChatPerDay: {} },
     prices: options.prices ?? new Map(),
     now,
