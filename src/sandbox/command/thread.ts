@@ -34,10 +34,11 @@ const prelude = 'exec 2>&1; ulimit -d "$2"; ulimit -t "$3"; umask 022; exec /bin
 export async function commandThread(settings: ServerSettings, port: MessagePort): Promise<void> {
   const native = await openNative();
   const threads = { pid: process.pid, tid: native.call("gettid") };
+  const abi = settings.landlock?.abi ?? 0;
   if (settings.landlock !== undefined) {
     restrict(native, settings.landlock.grants, settings.landlock.abi);
   }
-  installFilter(native, [...forEveryone, ...forCommands(threads, settings.signalWall)]);
+  installFilter(native, [...forEveryone, ...forCommands(threads, settings.signalWall, abi)]);
   const tell = (message: FromThread): void => port.postMessage(message);
   let finish: ((zombies: readonly number[]) => void) | undefined;
   port.on("message", (message: ToThread) => {

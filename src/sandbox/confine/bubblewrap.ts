@@ -27,17 +27,7 @@ export function bubblewrapCommand(
   isRoot: boolean,
 ): { readonly file: string; readonly args: readonly string[] } {
   const args = [
-    "--unshare-ipc",
-    "--unshare-pid",
-    "--unshare-net",
-    "--unshare-uts",
-    "--unshare-cgroup-try",
-    ...(isRoot ? kept.flatMap((name) => ["--cap-add", name]) : ["--unshare-user"]),
-    "--die-with-parent",
-    "--new-session",
-    ...systemFolders.flatMap(systemFolder),
-    ...folders(systemFiles),
-    ...systemFiles.flatMap((path) => ["--ro-bind-try", path, path]),
+    ...walls(isRoot),
     "--proc",
     "/proc",
     "--dev",
@@ -62,6 +52,33 @@ export function bubblewrapCommand(
     `--abi=${start.abi}`,
   ];
   return { file: bubblewrapFile, args };
+}
+
+/** A command that exits with 0 when the same walls stand: programs run, and /root and the network are not there. */
+export function bubblewrapTrial(isRoot: boolean): {
+  readonly file: string;
+  readonly args: readonly string[];
+} {
+  const trial =
+    'test ! -e /root && test ! -e /home && test -z "$(tail -n +3 /proc/net/dev | grep -v lo:)"';
+  const args = [...walls(isRoot), "--proc", "/proc", "--dev", "/dev", "--", "/bin/sh", "-c", trial];
+  return { file: bubblewrapFile, args };
+}
+
+function walls(isRoot: boolean): string[] {
+  return [
+    "--unshare-ipc",
+    "--unshare-pid",
+    "--unshare-net",
+    "--unshare-uts",
+    "--unshare-cgroup-try",
+    ...(isRoot ? kept.flatMap((name) => ["--cap-add", name]) : ["--unshare-user"]),
+    "--die-with-parent",
+    "--new-session",
+    ...systemFolders.flatMap(systemFolder),
+    ...folders(systemFiles),
+    ...systemFiles.flatMap((path) => ["--ro-bind-try", path, path]),
+  ];
 }
 
 export const bubblewrapFile = "/usr/bin/bwrap";

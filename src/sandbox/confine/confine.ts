@@ -41,7 +41,8 @@ export function confine(
     ...withoutWalls(options),
     by: options.by,
     signalsStayInside: staysInside,
-    signalWall: staysInside ? "domain" : isRoot ? "user" : "filter",
+    // In bubblewrap's process namespace only the sandbox itself is in reach, by low ids that are not given again.
+    signalWall: isScoped(abi) ? "domain" : isRoot || isInside ? "user" : "filter",
     landlock: abi > 0 ? { abi, grants: existing(forCommands) } : undefined,
   };
 }

@@ -83,13 +83,17 @@ export interface ServerThreads {
 }
 
 /**
- * Who keeps a command's signals inside: `domain` Landlock's scope or a process namespace; `user` a user id that
- * nothing else has; `filter` nothing but this filter.
+ * Who keeps a command's signals inside: `domain` Landlock's scope; `user` a user id that nothing else has, or a process
+ * namespace; `filter` nothing but this filter.
  */
 export type SignalWall = "domain" | "user" | "filter";
 
 /** For commands, on top: no sockets but pairs, no signal to the server, no metadata of others' files by id. */
-export function forCommands({ pid, tid }: ServerThreads, wall: SignalWall): readonly Denial[] {
+export function forCommands(
+  { pid, tid }: ServerThreads,
+  wall: SignalWall,
+  landlockAbi: number,
+): readonly Denial[] {
   return [
     { calls: ["socket", "connect", "bind", "listen", "accept", "accept4"] },
     { calls: ["tkill"] },
@@ -119,6 +123,8 @@ export function forCommands({ pid, tid }: ServerThreads, wall: SignalWall): read
       calls: ["sched_setparam", "sched_setscheduler", "sched_setattr", "sched_setaffinity"],
       when: [{ arg: 0, is: "different", value: 0 }],
     },
+    // Only later ABIs know truncation by path as a right; by descriptor it needs one open for writing.
+    ...(landlockAbi < 3 ? [{ calls: ["truncate"] } satisfies Denial] : []),
     // A process that hides from /proc would hide from the memory limit.
     { calls: ["prctl"], when: [{ arg: 0, is: "equal", value: setDumpable }] },
     // Landlock does not cover metadata; owners and attributes are no business of commands.

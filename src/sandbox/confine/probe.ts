@@ -1,7 +1,8 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, openSync, realpathSync } from "node:fs";
 import type { Confinement } from "../../contracts/sandbox.ts";
-import { bubblewrapFile } from "./bubblewrap.ts";
+import { bubblewrapFile, bubblewrapTrial } from "./bubblewrap.ts";
+import { errorText } from "../../lib/error-text.ts";
 import { installFilter } from "./filter.ts";
 import { codeGrants, existing } from "./grants.ts";
 import { landlockAbi, restrict } from "./landlock.ts";
@@ -10,41 +11,60 @@ import { type Native, NativeError, openNative } from "./native.ts";
 
 /**
  * Finds out by trying what can confine commands here, and spoils the process that it runs in. `wanted` is "auto" or
- * one way that is asked for by name.
+ * one way that is asked for by name. "auto" takes Landlock, but for an ordinary user bubblewrap first, where it works:
+ * Landlock keeps out of other files' contents, not of the modes and times of those that belong to the same user.
  */
 export async function probe(
   wanted: string,
   launcher: string,
   workspace: string | undefined,
 ): Promise<Confinement> {
-  if (wanted === "none") return none("The config asks for no confinement.");
+  if (wanted === "none") {
+    return {
+      by: "none",
+      runsCommands: false,
+      explanation: "Commands are off, because the config asks for no confinement.",
+    };
+  }
   let native: Native;
   try {
     native = await openNative();
   } catch (error) {
-    return none(String(error instanceof Error ? error.message : error));
+    return nothing(errorText(error));
   }
-  const wrapped = wanted === "landlock" ? "is not asked for" : tryBubblewrap();
+  const isRoot = process.getuid?.() === 0;
+  // Landlock comes last, since trying it takes from this process what trying the other needs.
+  const wrapped = wanted === "landlock" ? "is not asked for" : tryBubblewrap(isRoot);
+  if (wrapped === undefined && (wanted === "bubblewrap" || !isRoot)) return byBubblewrap;
   const locked =
     wanted === "bubblewrap" ? "is not asked for" : tryLandlock(native, launcher, workspace);
-  if (locked === undefined) {
-    return {
-      by: "landlock",
-      runsCommands: true,
-      explanation: "Commands are confined by Landlock and a seccomp filter.",
-    };
-  }
-  if (wrapped === undefined) {
-    return {
-      by: "bubblewrap",
-      runsCommands: true,
-      explanation: "Commands are confined by bubblewrap and a seccomp filter.",
-    };
-  }
-  return none(`Landlock ${locked}; bubblewrap ${wrapped}.`);
+  if (locked === undefined) return isRoot ? byLandlock : byLandlockAlone;
+  return wrapped === undefined
+    ? byBubblewrap
+    : nothing(`Landlock ${locked}; bubblewrap ${wrapped}.`);
 }
 
-function none(reason: string): Confinement {
+const byBubblewrap: Confinement = {
+  by: "bubblewrap",
+  runsCommands: true,
+  explanation: "Commands are confined by bubblewrap and a seccomp filter.",
+};
+
+const byLandlock: Confinement = {
+  by: "landlock",
+  runsCommands: true,
+  explanation: "Commands are confined by Landlock, a user id of their own and a seccomp filter.",
+};
+
+const byLandlockAlone: Confinement = {
+  by: "landlock",
+  runsCommands: true,
+  explanation:
+    "Commands are confined by Landlock and a seccomp filter. They cannot read or change other files, but could change " +
+    "the modes and times of this user's; where bubblewrap is installed (apt-get install bubblewrap), not even that.",
+};
+
+function nothing(reason: string): Confinement {
   return {
     by: "none",
     runsCommands: false,
@@ -97,16 +117,10 @@ function isDenied(attempt: () => unknown): boolean {
 }
 
 /** Undefined when it works, else what is wrong, to follow the word "bubblewrap". */
-function tryBubblewrap(): string | undefined {
+function tryBubblewrap(isRoot: boolean): string | undefined {
   if (!existsSync(bubblewrapFile)) return "is not installed";
-  const tried = spawnSync(
-    bubblewrapFile,
-    ["--unshare-all", "--ro-bind", "/usr", "/usr", "--symlink", "usr/lib", "/lib"].concat(
-      ["--symlink", "usr/lib64", "/lib64", "--proc", "/proc", "--dev", "/dev"],
-      ["/usr/bin/test", "!", "-e", "/etc/passwd"],
-    ),
-    { timeout: 5000, encoding: "utf8" },
-  );
+  const { file, args } = bubblewrapTrial(isRoot);
+  const tried = spawnSync(file, args, { timeout: 5000, encoding: "utf8" });
   if (tried.status === 0) return undefined;
   return `does not work here (${(tried.stderr ?? "").trim().split("\n")[0] ?? "no reason given"})`;
 }
