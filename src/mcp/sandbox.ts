@@ -43,8 +43,8 @@ const callMs = 60_000;
 /** On top of a command's own time: for its end, and for a slow machine. */
 const slackMs = 20_000;
 const defaultCommandSeconds = 60;
-/** An attachment of 25 MB in base64, and some. */
-const maxMessageBytes = 40 * 1024 * 1024;
+/** From the sandbox: results are cut far below that. */
+const maxMessageBytes = 2 * 1024 * 1024;
 const spacePattern = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** Names that the sandbox and the gateway share beside the specs. */
@@ -146,7 +146,7 @@ export function createSandbox(options: SandboxOptions): Sandbox {
       });
     },
     async saveUpload(space, name, data, signal) {
-      const input = { name: name.slice(0, 255) || "file", data_base64: base64(data) };
+      const input = { name: name.slice(0, 4096) || "file", data_base64: base64(data) };
       return inSpace(space, signal, (started) =>
         started.callTool(uploadTool, input, callMs, signal),
       );

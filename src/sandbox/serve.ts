@@ -23,6 +23,7 @@ import { editFile, writeFile } from "./files/write.ts";
 import { listResources, readResource } from "./resources.ts";
 import type { ServerSettings } from "./settings.ts";
 import { inputs, sandboxSpecs, uploadInput, uploadTool } from "./specs.ts";
+import { wholeLines } from "./whole-lines.ts";
 
 type Handler = (input: unknown, signal: AbortSignal) => string | Promise<string>;
 
@@ -77,7 +78,7 @@ export async function serve(settings: ServerSettings, entry: string): Promise<vo
       const handler = handlers[params.name];
       if (handler === undefined) throw new ToolError(`There is no tool ${params.name}.`);
       return handler(params.arguments ?? {}, signal);
-    }),
+    }, signal),
   );
   server.setRequestHandler(ListResourcesRequestSchema, () => listResources(settings));
   server.setRequestHandler(ReadResourceRequestSchema, ({ params }) =>
@@ -85,7 +86,8 @@ export async function serve(settings: ServerSettings, entry: string): Promise<vo
   );
   // An upload is a third longer in base64.
   const maxBufferSize = settings.limits.uploadBytes * 1.5 + 1024 * 1024;
-  await server.connect(new StdioServerTransport(process.stdin, process.stdout, { maxBufferSize }));
+  const stdin = process.stdin.pipe(wholeLines(maxBufferSize)).once("error", () => end(1));
+  await server.connect(new StdioServerTransport(stdin, process.stdout, { maxBufferSize }));
 }
 
 function handle<Schema extends z.ZodObject>(
@@ -99,12 +101,13 @@ function handle<Schema extends z.ZodObject>(
   };
 }
 
-async function answer(work: () => Promise<string>): Promise<CallToolResult> {
+async function answer(work: () => Promise<string>, caller: AbortSignal): Promise<CallToolResult> {
   try {
     return { content: [{ type: "text", text: await work() }] };
   } catch (error) {
     const known = explain(error, "that path");
-    if (!(known instanceof ToolError)) process.stderr.write(`A tool failed: ${errorText(error)}\n`);
+    if (!caller.aborted && !(known instanceof ToolError))
+      process.stderr.write(`A tool failed: ${errorText(error)}\n`);
     return { content: [{ type: "text", text: errorText(known) }], isError: true };
   }
 }

@@ -82,7 +82,7 @@ export const sandboxSpecs: readonly SandboxSpec[] = [
 
 /** Not for the model: how the gateway hands over an attachment. */
 export const uploadTool = "save_upload";
-export const uploadInput = z.object({ name: z.string().min(1).max(255), data_base64: z.string() });
+export const uploadInput = z.object({ name: z.string().min(1).max(4096), data_base64: z.string() });
 
 /** Resources are read by this address and the path below the workspace's root. */
 export const resourcePrefix = "workspace:///";

@@ -125,7 +125,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
       return text;
     },
     async close() {
-      if (child.exitCode === null && child.signalCode === null) {
+      if (!child.killed && child.exitCode === null) {
         await request({ do: "stop" }).answer;
         const ended = new Promise((resolve) => child.once("close", resolve));
         child.kill("SIGKILL");

@@ -55,7 +55,9 @@ export function signalAll(signal: NodeJS.Signals): void {
  * none is left.
  */
 export function endAll(everybody: boolean): boolean {
-  for (let round = 0; round < 50; round += 1) {
+  const giveUpAt = performance.now() + giveUpMs;
+  for (let round = 0; performance.now() < giveUpAt; round += 1) {
+    if (round > 0) Atomics.wait(pause, 0, 0, pauseMs);
     if (everybody) send(-1, "SIGKILL");
     else stopAll();
     signalAll("SIGKILL");
@@ -63,6 +65,11 @@ export function endAll(everybody: boolean): boolean {
   }
   return false;
 }
+
+/** A killed process takes a moment to be gone, and this must not return before. */
+const giveUpMs = 3000;
+const pauseMs = 2;
+const pause = new Int32Array(new SharedArrayBuffer(4));
 
 /** Until a look finds nobody new: a stopped process cannot fork. */
 function stopAll(): void {

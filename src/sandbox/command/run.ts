@@ -91,6 +91,8 @@ async function watch(
   const hear = (message: FromThread): void => {
     switch (message.type) {
       case "started":
+        // Ended before it was there to be ended.
+        if (why !== undefined) endAll(everybody);
         lower(message.pid);
         break;
       case "printed":
@@ -127,6 +129,7 @@ async function watch(
   thread.once("exit", onGone);
   signal.addEventListener("abort", onAbort, { once: true });
   try {
+    signal.throwIfAborted();
     tell({ type: "run", command, seconds });
     return describe(await text, exit, why);
   } finally {
