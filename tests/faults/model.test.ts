@@ -53,7 +53,7 @@ describe.each(["openai", "anthropic"] as const)("a model in trouble (%s)", (prov
     expect(texts.at(-1)).toBe("echo behind-poison");
     const tries = (await rig.model.remote.calls())
       .slice(before - (await rig.model.remote.countCalls()))
-      .filter(({ lastUser }) => /fail poison$/.test(lastUser));
+      .filter(({ lastUser }) => lastUser.endsWith("fail poison"));
     expect(tries).toHaveLength(3);
     const failed = readState(rig.folders.state).inbox.filter(({ state }) => state === "failed");
     expect(failed.length).toBeGreaterThanOrEqual(1);

@@ -42,7 +42,7 @@ describe(`${count} kills, KILL_SEED=${seed}`, () => {
   test.runIf(count >= 100)("every point was visited", () => {
     const visited = new Set(results.flatMap(({ killed }) => [...killed.keys()]));
     expect(killPoints.map(({ name }) => name).filter((name) => !visited.has(name))).toEqual([]);
-    const kills = results.reduce((sum, { evidence }) => sum + evidence.killsMs.length, 0);
+    const kills = results.reduce((sum, { evidence }) => sum + evidence.kills.length, 0);
     expect(kills).toBeGreaterThanOrEqual(count);
   });
 
@@ -104,8 +104,8 @@ function report(results: readonly LaneResult[], judgements: readonly Judgement[]
     for (const [name, times] of killed) points.set(name, (points.get(name) ?? 0) + times);
   }
   return [
-    `${sum(results.map(({ evidence }) => evidence.killsMs.length))} kills, ${sum(results.map(({ evidence }) => evidence.asked.length))} messages`,
-    `labelled repeats ${sum(judgements.map((one) => one.labelledRepeats))}, labelled but single ${sum(judgements.map((one) => one.labelledOnce))}, ` +
+    `${sum(results.map(({ evidence }) => evidence.kills.length))} kills, ${sum(results.map(({ evidence }) => evidence.asked.length))} messages`,
+    `labelled repeats ${sum(judgements.map((one) => one.labelledRepeats))}, labelled but single ${sum(judgements.map((one) => one.labelledOnce))}, labelled and never tried ${sum(judgements.map((one) => one.labelledUntried))}, ` +
       `interrupted tools ${sum(judgements.map((one) => one.interruptedTools))}, explained failures ${sum(judgements.map((one) => one.explainedFailures))}`,
     ...[...points].map(([name, times]) => `  ${String(times).padStart(4)}  ${name}`),
     `repeat with KILL_SEED=${seed}`,

@@ -9,7 +9,7 @@ import type { Rig } from "../support/rig.ts";
 import { readState } from "../support/state-reader.ts";
 import { killPoints } from "./points.ts";
 import type { KillPoint } from "./points.ts";
-import type { Asked, Evidence, Kind } from "./oracle.ts";
+import type { Asked, Evidence, Kill, Kind } from "./oracle.ts";
 
 interface LaneOptions {
   /** One letter: the first of every marker. */
@@ -29,7 +29,8 @@ export interface LaneResult {
 const people = [1001, 1002, 1003, 1004];
 const kinds: readonly Kind[] = ["echo", "echo", "tool", "stream", "tool", "both", "long"];
 const reachTimeoutMs = 30_000;
-const drainEvery = 12;
+/** Rounds between two rests; in between, what is unfinished piles up. */
+const restEvery = 4;
 
 /** One state folder, one gateway life after another: kill, start again, on the same accumulated state. */
 export async function runLane(options: LaneOptions): Promise<LaneResult> {
@@ -47,10 +48,10 @@ export async function runLane(options: LaneOptions): Promise<LaneResult> {
 
 async function killAgainAndAgain(
   rig: Rig,
-  { letter, kills, random, note }: LaneOptions,
+  { letter, kills: wanted, random, note }: LaneOptions,
 ): Promise<LaneResult> {
   const asked: Asked[] = [];
-  const killsMs: number[] = [];
+  const kills: Kill[] = [];
   const killed = new Map<string, number>();
 
   const nextMarker = (): string => `${letter}${String(asked.length + 1).padStart(4, "0")}`;
@@ -65,7 +66,7 @@ async function killAgainAndAgain(
     for (let index = 0; index < count; index += 1) await ask(random.pick(kinds));
   };
   const kill = async (gateway: GatewayProcess, point: KillPoint): Promise<void> => {
-    killsMs.push(sharedNowMs());
+    kills.push({ atMs: sharedNowMs(), restartedMs: Infinity });
     const exit = await gateway.kill();
     if (exit.signal !== "SIGKILL") {
       throw new Error(
@@ -73,6 +74,15 @@ async function killAgainAndAgain(
       );
     }
     killed.set(point.name, (killed.get(point.name) ?? 0) + 1);
+  };
+
+  const noteRestart = (): void => {
+    const last = kills.at(-1);
+    if (last !== undefined) kills[kills.length - 1] = { ...last, restartedMs: sharedNowMs() };
+  };
+  const restart = async (): Promise<GatewayProcess> => {
+    noteRestart();
+    return await rig.start();
   };
 
   /** Arms a rule; the promise resolves when a request has come to it. */
@@ -139,7 +149,7 @@ async function killAgainAndAgain(
         if (point.at === "tool") return;
         const rule = { point: "request received" as never, match: marker, action: "hold" } as const;
         const { reached, release } = await watch("model", rule);
-        const next = await rig.start();
+        const next = await restart();
         await within(reached, `${point.name} (${marker})`, next);
         await kill(next, point);
         await release();
@@ -153,6 +163,7 @@ async function killAgainAndAgain(
       case "start": {
         await askSome(1 + random.below(2));
         await kill(gateway, point);
+        noteRestart();
         const next = rig.launch();
         await sleep(random.below(450));
         await kill(next, point);
@@ -165,14 +176,15 @@ async function killAgainAndAgain(
 
   let gateway = await rig.start();
   let queue: KillPoint[] = [];
-  for (let rounds = 0; killsMs.length < kills; rounds += 1) {
+  for (let rounds = 0; kills.length < wanted; rounds += 1) {
     if (queue.length === 0) queue = shuffled(killPoints, random);
     const point = queue.pop() as KillPoint;
     await killAt(gateway, point);
-    gateway = await rig.start();
-    if (rounds % drainEvery === drainEvery - 1) {
+    gateway = await restart();
+    if (rounds % restEvery === restEvery - 1) {
       await drain(rig, gateway);
-      note(`lane ${letter}: ${killsMs.length} kills, ${asked.length} messages`);
+      if (rounds % 20 === 19)
+        note(`lane ${letter}: ${kills.length} kills, ${asked.length} messages`);
     }
   }
   await drain(rig, gateway);
@@ -183,7 +195,7 @@ async function killAgainAndAgain(
     killed,
     evidence: {
       asked,
-      killsMs,
+      kills,
       delivered: await rig.telegram.remote.messages(),
       attempts: await rig.telegram.remote.calls("sendMessage"),
       effects: effectsOf(rig),

@@ -68,7 +68,7 @@ const sound: Evidence = {
     call(20, "done a0002: "),
     call(30, `${labelLine}done a0002: `, 31),
   ],
-  killsMs: [25],
+  kills: [{ atMs: 25, restartedMs: 26 }],
   effects: ["a0002"],
   state: {
     inbox: [inbox(1), inbox(2)],
@@ -108,7 +108,7 @@ describe("the judge of the kill matrix", () => {
     const explained = [bot(10, "I could not answer that."), ...sound.delivered.slice(1)];
     expect(problemsOf({ state, delivered: explained })).toEqual([]);
     expect(problemsOf({ state, delivered: sound.delivered.slice(1) })).toEqual([
-      expect.stringContaining("1 messages failed, and 0 messages"),
+      expect.stringContaining("In chat 1001, 1 messages failed, and 0 messages"),
     ]);
   });
 
@@ -116,16 +116,33 @@ describe("the judge of the kill matrix", () => {
     expect(problemsOf({ delivered: [...sound.delivered, bot(40, "echo a0001")] })).toEqual([
       expect.stringContaining("bears no label"),
     ]);
-    expect(problemsOf({ killsMs: [] })).toEqual([expect.stringContaining("bears the label")]);
+    expect(problemsOf({ kills: [] })).toEqual([expect.stringContaining("bears the label")]);
     const receiptLongThere = [
       sound.attempts[0]!,
       call(20, "done a0002: ", 21),
       call(9000, `${labelLine}done a0002: `, 9001),
     ];
     const delivered = [...sound.delivered.slice(0, 2), bot(9000, `${labelLine}done a0002: `)];
-    expect(problemsOf({ killsMs: [8000], attempts: receiptLongThere, delivered })).toEqual([
-      expect.stringContaining("bears the label"),
-    ]);
+    expect(
+      problemsOf({
+        kills: [{ atMs: 8000, restartedMs: 8001 }],
+        attempts: receiptLongThere,
+        delivered,
+      }),
+    ).toEqual([expect.stringContaining("bears the label")]);
+  });
+
+  test("notices a bot that labels whatever it sends after a start", () => {
+    const texts = ["echo a0001", "echo a0002", "echo a0003"].map((text) => `${labelLine}${text}`);
+    const evidence: Evidence = {
+      ...sound,
+      asked: [1, 2, 3].map((id) => ({ marker: `a000${id}`, kind: "echo", chat: 1001, id })),
+      delivered: texts.map((text, index) => bot(30 + index, text)),
+      attempts: texts.map((text, index) => call(30 + index, text, 31 + index)),
+      effects: [],
+      state: { ...sound.state, inbox: [inbox(1), inbox(2), inbox(3)], history: [] },
+    };
+    expect(judge(evidence).problems).toEqual([expect.stringContaining("no earlier try")]);
   });
 
   test("notices a second effect, and an effect that was claimed and is not there", () => {

@@ -12,6 +12,15 @@ export interface Asked {
   readonly id: number;
 }
 
+/**
+ * Times on the clock that all processes share. What a killed process had handed to the kernel may reach Telegram a
+ * moment after the kill, but before the next start.
+ */
+export interface Kill {
+  readonly atMs: number;
+  readonly restartedMs: number;
+}
+
 /** All that was seen from outside, once everything had come to rest. */
 export interface Evidence {
   /** In the order of sending. */
@@ -20,8 +29,7 @@ export interface Evidence {
   readonly delivered: readonly BotMessage[];
   /** Every sendMessage that reached Telegram, recorded or not. */
   readonly attempts: readonly Call[];
-  /** When the gateway was killed, on the clock that all processes share. */
-  readonly killsMs: readonly number[];
+  readonly kills: readonly Kill[];
   /** The lines that tools appended to their witness file. */
   readonly effects: readonly string[];
   readonly state: StateSnapshot;
@@ -33,10 +41,12 @@ export interface Evidence {
 export interface Judgement {
   /** Sentences; empty when all promises were kept. */
   readonly problems: readonly string[];
-  /** Replies that a kill between send and receipt made come a second time, labelled. */
+  /** Messages that came again, labelled, because of a kill between send and receipt. */
   readonly labelledRepeats: number;
-  /** Labelled replies of which only one copy arrived: the first was never sent. */
+  /** Labelled messages of which only one copy arrived: the first was dropped on its way. */
   readonly labelledOnce: number;
+  /** Labelled messages of which no earlier try reached Telegram: killed between the record and the call. */
+  readonly labelledUntried: number;
   readonly explainedFailures: number;
   readonly interruptedTools: number;
 }
@@ -51,9 +61,9 @@ const longParts = 9;
 /** Compares what happened with what was promised. */
 export function judge(evidence: Evidence): Judgement {
   const problems: string[] = [];
-  let labelledRepeats = 0;
-  let labelledOnce = 0;
-  let explainedFailures = 0;
+  const repeats = new Set<BotMessage>();
+  const singles = new Set<BotMessage>();
+  const untried = new Set<BotMessage>();
   let interruptedTools = 0;
   const explained = new Set(
     evidence.state.inbox
@@ -71,8 +81,8 @@ export function judge(evidence: Evidence): Judgement {
       for (const copy of copies) accounted.add(copy);
       const [first] = copies;
       if (first === undefined) {
-        if (explained.has(`${asked.chat}/${asked.id}`)) explainedFailures += 1;
-        else problems.push(`${name(asked)} was never answered (${unit.source}).`);
+        if (!explained.has(`${asked.chat}/${asked.id}`))
+          problems.push(`${name(asked)} was never answered (${unit.source}).`);
         continue;
       }
       if (!firstSeen.has(asked.marker)) firstSeen.set(asked.marker, first.seq);
@@ -82,11 +92,13 @@ export function judge(evidence: Evidence): Judgement {
         );
       }
       const labelled = copies.filter(({ text }) => label.test(text));
-      if (copies.length > 1) labelledRepeats += labelled.length;
-      else labelledOnce += labelled.length;
       for (const copy of labelled) {
+        if (triesBefore(copy, unit, evidence).length === 0) untried.add(copy);
+        else (copies.length > 1 ? repeats : singles).add(copy);
         if (!isExcused(copy, unit, evidence)) {
-          problems.push(`${name(asked)} bears the label, although no kill left its fate unknown.`);
+          problems.push(
+            `${name(asked)} bears the label, although no kill left its fate unknown: ${story(copy, unit, evidence)}.`,
+          );
         }
       }
       if (/^[^]*\binterrupted /.test(first.text)) interruptedTools += 1;
@@ -94,14 +106,22 @@ export function judge(evidence: Evidence): Judgement {
     }
   }
   problems.push(
-    ...judgeStrays(evidence, accounted, explained.size),
+    ...judgeStrays(evidence, accounted),
+    ...judgeUntried(evidence, untried.size),
     ...judgeOrder(evidence.asked, firstSeen),
     ...judgeEffectLines(evidence.effects),
     ...judgeState(evidence),
     ...judgeHistory(evidence.state),
     ...evidence.complaints.map((why) => `The model would have refused a request: ${why}`),
   );
-  return { problems, labelledRepeats, labelledOnce, explainedFailures, interruptedTools };
+  return {
+    problems,
+    labelledRepeats: repeats.size,
+    labelledOnce: singles.size,
+    labelledUntried: untried.size,
+    explainedFailures: explained.size,
+    interruptedTools,
+  };
 }
 
 /** What a person should find in the chat, once each. */
@@ -141,39 +161,66 @@ function judgeEffects(
 }
 
 /** A label is right when a kill came after the last try before it, and that try's receipt was not long there. */
-function isExcused(copy: BotMessage, unit: RegExp, { attempts, killsMs }: Evidence): boolean {
-  const earlier = attempts.filter(
+function isExcused(copy: BotMessage, unit: RegExp, evidence: Evidence): boolean {
+  const before = triesBefore(copy, unit, evidence);
+  const receipt = before.findLast((call) => call.answeredAtMs !== undefined)?.answeredAtMs;
+  const since = before.at(-1)?.atMs ?? 0;
+  return evidence.kills.some(
+    ({ atMs, restartedMs }) =>
+      restartedMs > since &&
+      restartedMs < copy.atMs &&
+      (receipt === undefined || atMs < receipt + receiptGraceMs),
+  );
+}
+
+/** Every try to send it before the one that brought this copy. */
+function triesBefore(copy: BotMessage, unit: RegExp, { attempts }: Evidence): readonly Call[] {
+  const tries = attempts.filter(
     (call) =>
       call.atMs <= copy.atMs &&
       String(call.params["chat_id"]) === String(copy.chat) &&
       typeof call.params["text"] === "string" &&
       unit.test(call.params["text"]),
   );
-  // The call that brought this very copy is the last one.
-  const before = earlier.slice(0, -1);
-  const receipt = before.findLast((call) => call.answeredAtMs !== undefined)?.answeredAtMs;
-  const since = before.at(-1)?.atMs ?? 0;
-  return killsMs.some(
-    (kill) =>
-      kill > since &&
-      kill < copy.atMs &&
-      (receipt === undefined || kill < receipt + receiptGraceMs),
-  );
+  return tries.slice(0, -1);
 }
 
-/** Messages that answer nobody: allowed only as the explanation of a failure. */
-function judgeStrays(
-  { delivered }: Evidence,
-  accounted: ReadonlySet<BotMessage>,
-  failures: number,
-): string[] {
-  const strays = delivered.filter((message) => !accounted.has(message) && !message.deleted);
-  const unexplained = strays.filter(({ text }) => !label.test(text)).length;
-  if (unexplained === failures) return [];
-  const texts = strays.slice(0, 5).map(({ text }) => JSON.stringify(text.slice(0, 160)));
-  return [
-    `${failures} messages failed, and ${unexplained} messages of the bot answer nothing: ${texts.join(", ")}.`,
-  ];
+/** What happened to a reply and when, for whoever has to find out why. */
+function story(copy: BotMessage, unit: RegExp, evidence: Evidence): string {
+  const at = (ms: number): string => `${Math.round(ms - copy.atMs)} ms`;
+  const tries = triesBefore(copy, unit, evidence).map(
+    (call) =>
+      `tried at ${at(call.atMs)} (${call.outcome}${call.answeredAtMs === undefined ? "" : ` at ${at(call.answeredAtMs)}`})`,
+  );
+  const kills = evidence.kills
+    .filter(({ atMs }) => atMs < copy.atMs)
+    .slice(-3)
+    .map(({ atMs, restartedMs }) => `killed at ${at(atMs)}, started again at ${at(restartedMs)}`);
+  return [...tries, ...kills].join(", ");
+}
+
+/** Messages that answer nobody: allowed only as the explanation of a failure, one for each in its chat. */
+function judgeStrays({ delivered, state }: Evidence, accounted: ReadonlySet<BotMessage>): string[] {
+  const strays = delivered.filter(
+    (message) => !accounted.has(message) && !message.deleted && !label.test(message.text),
+  );
+  const failed = state.inbox.filter((row) => row.state === "failed");
+  const chats = new Set([...strays, ...failed].map(({ chat }) => String(chat)));
+  return [...chats].flatMap((chat) => {
+    const here = strays.filter((message) => String(message.chat) === chat);
+    const failures = failed.filter((row) => row.chat === chat).length;
+    if (here.length === failures) return [];
+    const texts = here.slice(0, 5).map(({ text }) => JSON.stringify(text.slice(0, 160)));
+    return [
+      `In chat ${chat}, ${failures} messages failed, and ${here.length} messages of the bot answer nothing: ${texts.join(", ")}.`,
+    ];
+  });
+}
+
+/** The moment between the record and the call is short: a label without any try before it must be rare. */
+function judgeUntried({ kills }: Evidence, untried: number): string[] {
+  if (untried <= 1 + kills.length / 20) return [];
+  return [`${untried} messages bear the label although no earlier try ever reached Telegram.`];
 }
 
 function judgeOrder(asked: readonly Asked[], firstSeen: ReadonlyMap<string, number>): string[] {
