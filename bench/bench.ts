@@ -4,7 +4,7 @@ import { measureHello } from "./hello.ts";
 import { bareNodeMemory, ownNode } from "./idle.ts";
 import { measureUnderLimit } from "./memory-limit.ts";
 import { measureMessages } from "./messages.ts";
-import { settledMemoryOf } from "./process-tree.ts";
+import { memoryOf, settledMemoryOf } from "./process-tree.ts";
 import { formatTable, megabytes, milliseconds } from "./report.ts";
 import type { Figure } from "./report.ts";
 import { sizeOf } from "./sizes.ts";
@@ -40,6 +40,7 @@ async function run(): Promise<void> {
     await measureMessages(rig, gateway.pid, { prefix: "warm", count: warmUps });
     const flow = await measureMessages(rig, gateway.pid, { prefix: "bench", count: messages });
     const used = await settledMemoryOf(gateway.pid);
+    const usedAlone = memoryOf(gateway.pid, [gateway.pid]);
     const hello = await measureHello(rig);
     await gateway.stop();
     say(`${limitedMessages} messages under ${memoryLimitMb} MB ...`);
@@ -72,6 +73,10 @@ async function run(): Promise<void> {
       {
         name: `memory after ${messages} messages, PSS (anonymous)`,
         value: `${megabytes(used.pssKb)} (${megabytes(used.anonymousKb)})`,
+      },
+      {
+        name: "  the gateway's process alone (the sandbox stops when idle)",
+        value: `${megabytes(usedAlone.pssKb)} (${megabytes(usedAlone.anonymousKb)})`,
       },
       { name: "update received to model called, p50", value: milliseconds(flow.toModelP50) },
       { name: "model's last byte to sendMessage, p50", value: milliseconds(flow.toSendP50) },
@@ -112,6 +117,7 @@ async function run(): Promise<void> {
       bare,
       idle,
       used,
+      usedAlone,
       flow,
       hello,
       limited,

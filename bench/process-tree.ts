@@ -19,7 +19,7 @@ const settleForMs = 3000;
 const settleWithinMs = 30_000;
 
 /** The process and all that descends from it, in any order. */
-function treeOf(root: number): readonly number[] {
+export function treeOf(root: number): readonly number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -35,10 +35,11 @@ function treeOf(root: number): readonly number[] {
   return tree;
 }
 
-function memoryOf(root: number): Memory {
+/** Of a process tree; or, with its own list, of some of its processes. */
+export function memoryOf(root: number, pids: readonly number[] = treeOf(root)): Memory {
   let pssKb = 0;
   let anonymousKb = 0;
-  for (const pid of treeOf(root)) {
+  for (const pid of pids) {
     const rollup = read(`/proc/${pid}/smaps_rollup`);
     pssKb += Number(/^Pss:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
     anonymousKb += Number(/^Anonymous:\s+(\d+)/m.exec(rollup)?.[1] ?? 0);
