@@ -19,7 +19,7 @@ const settleForMs = 3000;
 const settleWithinMs = 30_000;
 
 /** The process and all that descends from it, in any order. */
-export function treeOf(root: number): readonly number[] {
+function treeOf(root: number): readonly number[] {
   const parents = new Map<number, number>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import type { InboundMessage } from "../contracts/message.ts";
 
 /** The owner's private chats, on every platform. */
-const mainSpace = "main";
+export const mainSpace = "main";
 
 /** The part of the workspace that a conversation sees: one for each group and each other person's private chat. */
 export function spaceOf(message: InboundMessage, isOwner: boolean): string {

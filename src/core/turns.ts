@@ -17,6 +17,7 @@ import { type Budget, BudgetError } from "./budget.ts";
 import { openCalls, toolText, viewTokens } from "./conversation.ts";
 import type { Delivery } from "./delivery.ts";
 import { messageText, systemPrompt } from "./prompt.ts";
+import { mainSpace } from "./space.ts";
 import { turnTokens } from "./tokens.ts";
 import { decide, type PolicyRules } from "./tool-policy.ts";
 import { keepTyping } from "./typing.ts";
@@ -59,7 +60,7 @@ const personaFreshMs = 10 * 60_000;
 
 export function createTurns(options: TurnsOptions): Turns {
   const { store, channels, delivery, sandbox, asking, budget, log, now } = options;
-  const personas = new Map<string, { readonly text: string; readonly until: number }>();
+  let persona = { text: "", until: 0 };
   let allTools: Promise<ReadonlyMap<string, Tool>> | undefined;
 
   return {
@@ -134,7 +135,7 @@ export function createTurns(options: TurnsOptions): Turns {
     const system = systemPrompt({
       name: options.name,
       space,
-      persona: await personaOf(space, signal),
+      persona: await readPersona(signal),
       hasTools: tools.size > 0,
     });
     const journal: Journal = {
@@ -264,19 +265,20 @@ export function createTurns(options: TurnsOptions): Turns {
     }
   }
 
-  /** Read again when old, so that an edit counts without a restart; a sandbox in trouble does not silence the bot. */
-  async function personaOf(space: string, signal: AbortSignal): Promise<string> {
-    const known = personas.get(space);
-    if (known !== undefined && known.until > now()) return known.text;
+  /**
+   * The operator's word is the same for every space, so one of them is asked. Read again when old, so that an edit
+   * counts without a restart; a sandbox in trouble does not silence the bot.
+   */
+  async function readPersona(signal: AbortSignal): Promise<string> {
+    if (persona.until > now()) return persona.text;
     try {
-      const text = await sandbox.persona(space, signal);
-      personas.set(space, { text, until: now() + personaFreshMs });
-      return text;
+      const text = await sandbox.persona(mainSpace, signal);
+      persona = { text, until: now() + personaFreshMs };
     } catch (error) {
       signal.throwIfAborted();
-      log.warn({ error, space }, "the persona files could not be read");
-      return known?.text ?? "";
+      log.warn({ error }, "the persona files could not be read");
     }
+    return persona.text;
   }
 }
 
