@@ -53,6 +53,8 @@ const withoutPast =
 
 export function createAsking(options: AskingOptions): Asking {
   const { store, modelsFor, budget, log } = options;
+  /** The same bytes come with every turn; counting them takes longer than comparing. */
+  let counted = { fixed: "", tokens: 0 };
   return {
     begin,
     compactNow: async (at, sender, signal) =>
@@ -60,6 +62,12 @@ export function createAsking(options: AskingOptions): Asking {
   };
 
   /** Asks with the conversation as it stands, made to fit; once each it recovers from "too long" and "rejected". */
+  function tokensOf(system: string, tools: readonly ToolSpec[]): number {
+    const fixed = system + JSON.stringify(tools);
+    if (counted.fixed !== fixed) counted = { fixed, tokens: textTokens(fixed) };
+    return counted.tokens;
+  }
+
   function begin({
     at,
     inboxSeq,
@@ -67,7 +75,7 @@ export function createAsking(options: AskingOptions): Asking {
     system,
     tools,
   }: Asker): (signal: AbortSignal) => Promise<Answer> {
-    const fixedTokens = textTokens(system) + textTokens(JSON.stringify(tools));
+    const fixedTokens = tokensOf(system, tools);
     let mayCompact = true;
     let share = 1;
     let alone = false;

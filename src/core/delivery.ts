@@ -163,7 +163,8 @@ function withinReason(
 
 function partsFor(channel: Channel, text: string): readonly string[] {
   if (text === "") return [];
-  const fits = (part: string): boolean =>
-    channel.render(repeatNotice + part).length <= channel.maxTextLength;
+  // Room is left for the notice, and each part is rendered as it will be sent.
+  const room = channel.maxTextLength - channel.render(repeatNotice).length;
+  const fits = (part: string): boolean => channel.render(part).length <= room;
   return fits(text) ? [text] : splitText(text, fits);
 }

@@ -35,6 +35,7 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
       usage: createUsage(db, now),
       settings: createSettings(db),
     };
+    const swiftly = createSwiftly(db);
     const version = db.prepare("PRAGMA data_version").pluck();
     return {
       inbox: guardAll(folder, parts.inbox),
@@ -45,7 +46,7 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
       usage: guardAll(folder, parts.usage),
       settings: guardAll(folder, parts.settings),
       transaction: (work) => guarded(folder, () => db.transaction(work).immediate()),
-      swiftly: (work) => guarded(folder, () => swiftly(db, work)),
+      swiftly: (work) => guarded(folder, () => swiftly(work)),
       foreignVersion: () => version.get() as number,
       close: () => void db.close(),
     };
@@ -53,14 +54,18 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
 }
 
 /** The mode of waiting can only be changed between transactions; inside of one, the outermost decides. */
-function swiftly<T>(db: Database.Database, work: () => T): T {
-  if (db.inTransaction) return work();
-  db.pragma("synchronous = NORMAL");
-  try {
-    return db.transaction(work).immediate();
-  } finally {
-    db.pragma("synchronous = FULL");
-  }
+function createSwiftly(db: Database.Database): <T>(work: () => T) => T {
+  const normal = db.prepare("PRAGMA synchronous = NORMAL");
+  const full = db.prepare("PRAGMA synchronous = FULL");
+  return (work) => {
+    if (db.inTransaction) return work();
+    normal.run();
+    try {
+      return db.transaction(work).immediate();
+    } finally {
+      full.run();
+    }
+  };
 }
 
 /** The database, with the settings that make every commit durable. */

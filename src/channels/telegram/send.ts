@@ -33,8 +33,21 @@ export interface Sender {
   readonly inChat: <T>(to: Address, run: (chat: string) => Promise<T>) => Promise<T>;
 }
 
+/** Delivery measures what is sent a moment later: the last few renderings are kept. */
+const keptRenderings = 4;
+
 /** Markdown -> HTML -> sendMessage, or sendDocument where there is a file: one call, one message. */
 export function createSender({ api, call, InputFile }: Connection, log: Logger): Sender {
+  const renderings = new Map<string, string>();
+  const toHtml = (markdown: string): string => {
+    const known = renderings.get(markdown);
+    if (known !== undefined) return known;
+    const [oldest] = renderings.keys();
+    if (renderings.size >= keptRenderings && oldest !== undefined) renderings.delete(oldest);
+    const html = toTelegramHtml(markdown);
+    renderings.set(markdown, html);
+    return html;
+  };
   /** Groups that became supergroups while we ran: old id -> new id. */
   const migrated = new Map<string, string>();
 
@@ -59,7 +72,7 @@ export function createSender({ api, call, InputFile }: Connection, log: Logger):
     run: (said: { text: string; parse_mode?: "HTML" }) => Promise<T>,
   ): Promise<T> {
     try {
-      return await run({ text: toTelegramHtml(markdown), parse_mode: "HTML" });
+      return await run({ text: toHtml(markdown), parse_mode: "HTML" });
     } catch (error) {
       const refusal = refusalOf(error);
       if (refusal?.code !== 400 || !/can't parse entities/i.test(refusal.description)) throw error;
@@ -91,7 +104,7 @@ export function createSender({ api, call, InputFile }: Connection, log: Logger):
       );
       return String(sent.message_id);
     }
-    if (toTelegramHtml(message.text).length > maxCaptionLength) {
+    if (toHtml(message.text).length > maxCaptionLength) {
       throw new ChannelError(
         `The text beside a file may have ${maxCaptionLength} characters in Telegram: send it as a message of its own.`,
         { kind: "too-long", fate: "not-sent" },
@@ -135,7 +148,7 @@ export function createSender({ api, call, InputFile }: Connection, log: Logger):
     );
   }
 
-  return { render: toTelegramHtml, send, edit, inChat };
+  return { render: toHtml, send, edit, inChat };
 }
 
 function refuse(sentence: string): ChannelError {
