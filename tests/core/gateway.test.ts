@@ -42,6 +42,11 @@ test("while the model thinks, the chat sees typing; afterwards no more", async (
   const { channel } = openWorld({ models });
   await channel.say(inbound());
   await until("the answer", () => channel.sent.length === 1);
+  const shown = channel.typing;
+  expect(shown).toBeGreaterThan(0);
+  await channel.say(inbound({ text: "/whoami" }));
+  await until("the command's answer", () => channel.sent.length === 2);
+  expect(channel.typing).toBe(shown);
 });
 
 test("a message redelivered ten times is answered once", async () => {
