@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openRig } from "../support/rig.ts";
+import { openRig, until } from "../support/rig.ts";
 import type { Rig } from "../support/rig.ts";
 
 describe("an edited message", () => {
@@ -22,6 +22,9 @@ describe("an edited message", () => {
     const { id } = await rig.telegram.remote.inject({ from: 1001, text: "echo typo" });
     await rig.telegram.remote.inject({ from: 1001, text: "echo last" });
     await rig.telegram.remote.edit(1001, id, "echo corrected");
+    const isAccepted = async (): Promise<boolean> =>
+      (await rig.telegram.remote.queue()).waiting === 0;
+    await until(isAccepted, 10_000, "the edit accepted");
     await rig.model.remote.release(rule, "go");
     await rig.telegram.remote.waitForMessages({
       chat: 1001,

@@ -68,8 +68,10 @@ describe(`${count} kills, KILL_SEED=${seed}`, () => {
 /** What must never be accepted, planted into what really happened; undefined where too little happened. */
 function spoil(evidence: Evidence): Readonly<Record<string, Evidence>> | undefined {
   const { delivered, effects, state } = evidence;
-  const echo = evidence.asked.find(({ kind }) => kind === "echo");
-  const answer = delivered.find(({ text }) => text === `echo ${echo?.marker}`);
+  const answers = evidence.asked
+    .filter(({ kind }) => kind === "echo")
+    .map(({ marker }) => delivered.filter(({ text }) => text.endsWith(`echo ${marker}`)));
+  const [answer] = answers.find((copies) => copies.length === 1) ?? [];
   const tool = state.history.find(({ role }) => role === "tool");
   if (answer === undefined || tool === undefined || effects[0] === undefined) {
     return undefined;
