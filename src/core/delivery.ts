@@ -39,6 +39,7 @@ export function createDelivery(options: {
   const stopping = new AbortController();
   const giveUp = new AbortController();
   const busy = new Map<string, Promise<void>>();
+  const lookAgain = new Set<string>();
 
   return {
     enqueue(to, message, inReplyTo) {
@@ -70,13 +71,19 @@ export function createDelivery(options: {
   function kick(at: Address): void {
     const key = addressKey(at);
     // What is for a channel that this process has not opened (a chat in the terminal) waits for its gateway.
-    if (stopping.signal.aborted || busy.has(key) || !channels.has(at.channel)) return;
+    if (stopping.signal.aborted || !channels.has(at.channel)) return;
+    if (busy.has(key)) {
+      // It may have looked for the last time already: it looks once more.
+      lookAgain.add(key);
+      return;
+    }
     const work = drain(at)
       .catch((error: unknown) => {
         if (!stopping.signal.aborted) log.error({ error, address: key }, "delivery broke off");
       })
       .finally(() => {
         busy.delete(key);
+        if (lookAgain.delete(key)) kick(at);
       });
     busy.set(key, work);
   }

@@ -72,15 +72,19 @@ export function createInbox(db: Database, now: () => number): Inbox {
   const counts = db.prepare("SELECT state, COUNT(*) AS count FROM inbox GROUP BY state");
 
   const accept = db.transaction((message: InboundMessage, state: InboxState) => {
-    const { address, id, version } = message;
+    const { address, id } = message;
     const earlier = versions.all(address.channel, address.chat, id) as (Row & {
       version: number;
       place: number;
     })[];
     const newest = earlier[0];
-    if (newest !== undefined && newest.version >= version) return undefined;
+    if (newest !== undefined && newest.version > message.version) return undefined;
     // Platforms also send an "edit" when they add a preview to a link: nothing new was said.
     if (newest !== undefined && fromBody(newest.body).text === message.text) return undefined;
+    const isSameTime = newest?.version === message.version;
+    // What was never edited has one text; of edits, two may fall into one second of Telegram's clock.
+    if (isSameTime && message.version === 0) return undefined;
+    const version = isSameTime ? message.version + 1 : message.version;
     const replaced = newest !== undefined && replace.run(now(), newest.seq).changes === 1;
     const settled = state !== "waiting" && state !== "held" && state !== "running";
     const { lastInsertRowid } = insert.run({

@@ -64,6 +64,18 @@ test("an edit that changes no words is nothing new; an edit of an answered messa
   ).toBeDefined();
 });
 
+test("of two edits within one second both count, and neither counts again", () => {
+  const message = inbound({ text: "one" });
+  store.inbox.accept(message, "waiting");
+  const first = { ...message, version: 5000, text: "two" };
+  const second = { ...message, version: 5000, text: "three" };
+  expect(store.inbox.accept(first, "waiting")).toBeDefined();
+  expect(store.inbox.accept(second, "waiting")).toBeDefined();
+  expect(store.inbox.accept(first, "waiting")).toBeUndefined();
+  expect(store.inbox.accept(second, "waiting")).toBeUndefined();
+  expect(store.inbox.heads().map(({ message }) => message.text)).toEqual(["three"]);
+});
+
 test("what is left silent keeps the decision, not the words", () => {
   store.inbox.accept(inbound({ text: "a stranger's secret" }), "ignored");
   store.close();
