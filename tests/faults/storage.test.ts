@@ -1,5 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  rmdirSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import { openRig } from "../support/rig.ts";
@@ -21,8 +30,10 @@ function mountSmall(folder: string, megabytes: number): boolean {
   }
 }
 
-const canMount = isRoot && mountSmall("/tmp/barnacle-mount-probe", 1);
-if (canMount) execFileSync("umount", ["/tmp/barnacle-mount-probe"]);
+const probe = mkdtempSync(join(tmpdir(), "barnacle-mount-probe-"));
+const canMount = isRoot && mountSmall(probe, 1);
+if (canMount) execFileSync("umount", [probe]);
+rmdirSync(probe);
 
 describe("the state's disk", () => {
   let rig: Rig;

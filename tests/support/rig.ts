@@ -80,7 +80,13 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   const launch = (start: StartOptions = {}): GatewayProcess => {
     const gateway = startGateway({ ...folders, ...start });
     gateways.add(gateway);
-    void gateway.exited.then(() => gateways.delete(gateway)).catch(() => undefined);
+    void telegram.remote.guard(gateway.pid, true).catch(() => undefined);
+    void gateway.exited
+      .finally(async () => {
+        gateways.delete(gateway);
+        await telegram.remote.guard(gateway.pid, false);
+      })
+      .catch(() => undefined); // the counterpart may have ended first
     return gateway;
   };
 

@@ -59,6 +59,10 @@ const nextMessageIds = new Map<number, number>();
 const commands = new Map<string, unknown>();
 const known = new Map<string, Message>();
 const watchers = new Set<() => void>();
+const guarded = new Set<number>();
+process.on("exit", () => {
+  for (const pid of guarded) endIfRunning(pid);
+});
 let faults: (Fault & { left: number })[] = [];
 let seq = 0;
 let fileCount = 0;
@@ -359,6 +363,7 @@ function control(): TelegramControl {
     countCalls: (method) => calls.filter((one) => one.method === method).length,
     commands: () => Object.fromEntries(commands),
     queue: () => ({ waiting: updates.waiting(), confirmedUpTo: updates.confirmedUpTo() }),
+    guard: (pid, on) => void (on ? guarded.add(pid) : guarded.delete(pid)),
     forgetCalls: () => void calls.splice(0),
     async waitForMessages({ chat, includes, count, timeoutMs }) {
       const fitting = (): BotMessage[] =>
@@ -492,4 +497,12 @@ function takeFault(method: string, text: string): Fault | undefined {
 
 function refuse(response: ServerResponse, { code, message }: Refusal): void {
   sendJson(response, code, { ok: false, error_code: code, description: message });
+}
+
+function endIfRunning(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    return; // it had ended already
+  }
 }

@@ -104,6 +104,8 @@ export type TelegramControl = {
   commands(): Readonly<Record<string, unknown>>;
   queue(): { readonly waiting: number; readonly confirmedUpTo: number };
   forgetCalls(): void;
+  /** While guarded, a process is killed if the test's own process dies without having cleaned up. */
+  guard(pid: number, on: boolean): void;
   /** What fits, once there are `count` (default 1) or the time is over: look at what came back. */
   waitForMessages(wanted: {
     readonly chat?: number;
