@@ -15,7 +15,8 @@ export interface Work {
 
 const ticksPerSecond = 100; // USER_HZ of every Linux that Node runs on
 const settleStepMs = 500;
-const settleForMs = 3000;
+/** Longer than the gateway waits before it gives memory back. */
+const settleForMs = 6000;
 const settleWithinMs = 30_000;
 
 /** The process and all that descends from it, in any order. */
@@ -47,7 +48,7 @@ export function memoryOf(root: number, pids: readonly number[] = treeOf(root)): 
   return { pssKb, anonymousKb };
 }
 
-/** Memory once it has stayed within 1 % for three seconds: garbage and start-up pages are gone. */
+/** Memory once it has stayed within 1 % for six seconds: garbage and start-up pages are gone. */
 export async function settledMemoryOf(root: number): Promise<Memory> {
   let reference = memoryOf(root);
   let quietMs = 0;

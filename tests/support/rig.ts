@@ -81,14 +81,19 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
     const gateway = startGateway({ ...folders, ...start });
     gateways.add(gateway);
     void telegram.remote.guard(gateway.pid, true).catch(() => undefined);
-    void gateway.exited
-      .finally(async () => {
-        gateways.delete(gateway);
-        await telegram.remote.guard(gateway.pid, false);
-      })
-      .catch(() => undefined); // the counterpart may have ended first
+    void unguardWhenEnded(gateway);
     return gateway;
   };
+
+  async function unguardWhenEnded(gateway: GatewayProcess): Promise<void> {
+    try {
+      await gateway.exited;
+      gateways.delete(gateway);
+      await telegram.remote.guard(gateway.pid, false);
+    } catch {
+      return; // the counterpart ended first
+    }
+  }
 
   return {
     telegram,
