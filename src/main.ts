@@ -182,6 +182,7 @@ export function openSandbox(config: Config, workspace: string, log: Logger): San
     workspace,
     confine: config.sandbox.confine,
     idleMs: config.sandbox.idleMs,
+    commandSeconds: config.sandbox.commandTimeoutMs / 1000,
     limits: {
       commandMemoryBytes: config.sandbox.commandMemoryBytes,
       commandDiskBytes: config.sandbox.commandDiskBytes,

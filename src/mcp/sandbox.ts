@@ -5,6 +5,7 @@ import { ToolError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
 import type { Confinement, Sandbox } from "../contracts/sandbox.ts";
 import type { Effect, Tool } from "../contracts/tool.ts";
+import { defineTool } from "../lib/define-tool.ts";
 import { orAbort } from "./or-abort.ts";
 import { openSpaceProcess, type SpaceProcess } from "./space-process.ts";
 import { createSpacePool } from "./space-pool.ts";
@@ -29,6 +30,8 @@ export interface SandboxOptions {
   /** After which a process without a call is ended. */
   readonly idleMs?: number | undefined;
   readonly maxProcesses?: number | undefined;
+  /** A command's time when the model names none. */
+  readonly commandSeconds?: number | undefined;
   /** Overrides of what the launcher knows as its limits, by name. */
   readonly limits?: Readonly<Record<string, number>> | undefined;
   /** More arguments for the launcher. */
@@ -61,6 +64,7 @@ const confinement = z.object({
 /** The sandbox on this machine: a confined child for each space, started on first use. */
 export function createSandbox(options: SandboxOptions): Sandbox {
   const { specs, launcher, server, workspace, log } = options;
+  const { commandSeconds = defaultCommandSeconds } = options;
   const env = launchEnvironment();
   let found: Promise<Confinement> | undefined;
   const confinementHere = (): Promise<Confinement> => (found ??= probe(options, env));
@@ -104,36 +108,29 @@ export function createSandbox(options: SandboxOptions): Sandbox {
     return pool.with(space, signal, use);
   };
 
-  const runTool = async (spec: Spec, input: unknown, context: ToolCallContext): Promise<string> => {
-    const parsed = spec.input.safeParse(input);
-    if (!parsed.success) throw new ToolError(z.prettifyError(parsed.error));
-    const { space, signal } = context;
-    const run = async (): Promise<string> =>
-      inSpace(space, signal, (started) =>
-        started.callTool(spec.name, parsed.data, timeLimit(spec, parsed.data), signal),
-      );
-    return spec.effect === "runs" ? inTurn(lastCommand, space, signal, run) : run();
-  };
+  const toolOf = ({ name, description, effect, input }: Spec): Tool =>
+    defineTool({
+      name,
+      description,
+      effect,
+      input,
+      async run(given, { space, signal }) {
+        const limits = effect === "runs" ? { timeout_seconds: commandSeconds } : {};
+        const args = { ...limits, ...given };
+        const call = async (): Promise<string> =>
+          inSpace(space, signal, (started) =>
+            started.callTool(name, args, timeLimit(effect, args), signal),
+          );
+        const text = await (effect === "runs" ? inTurn(lastCommand, space, signal, call) : call());
+        return { content: [{ type: "text", text }], origin: "own-files" };
+      },
+    });
 
   return {
     confinement: confinementHere,
     async tools() {
       const { runsCommands } = await confinementHere();
-      return specs
-        .filter(({ effect }) => runsCommands || effect !== "runs")
-        .map((spec): Tool => {
-          const { $schema: _, ...inputSchema } = z.toJSONSchema(spec.input, { io: "input" });
-          return {
-            name: spec.name,
-            description: spec.description,
-            effect: spec.effect,
-            inputSchema,
-            async call(input, context) {
-              const text = await runTool(spec, input, context);
-              return { content: [{ type: "text", text }], origin: "own-files" };
-            },
-          };
-        });
+      return specs.filter(({ effect }) => runsCommands || effect !== "runs").map(toolOf);
     },
     async persona(space, signal) {
       return inSpace(space, signal, async (started) => {
@@ -155,15 +152,8 @@ export function createSandbox(options: SandboxOptions): Sandbox {
   };
 }
 
-interface ToolCallContext {
-  readonly space: string;
-  readonly signal: AbortSignal;
-}
-
-function timeLimit(spec: Spec, input: Readonly<Record<string, unknown>>): number {
-  if (spec.effect !== "runs") return callMs;
-  const seconds = input["timeout_seconds"];
-  return (typeof seconds === "number" ? seconds : defaultCommandSeconds) * 1000 + slackMs;
+function timeLimit(effect: Effect, args: Readonly<Record<string, unknown>>): number {
+  return effect === "runs" ? Number(args["timeout_seconds"]) * 1000 + slackMs : callMs;
 }
 
 /** After all earlier ones of the same key have settled, or not at all when aborted before. */

@@ -35,7 +35,7 @@ export const inputs = {
   }),
   run_command: z.object({
     command: z.string().min(1).max(65_536),
-    timeout_seconds: z.int().min(1).max(600).optional().describe("60 unless given."),
+    timeout_seconds: z.int().min(1).max(600).optional().describe("At most 600."),
   }),
 };
 

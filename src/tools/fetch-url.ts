@@ -2,7 +2,7 @@ import * as z from "zod";
 import { ToolError } from "../contracts/errors.ts";
 import type { Tool, ToolContext } from "../contracts/tool.ts";
 import type { PublicFetchOptions, PublicResponse } from "../lib/public-fetch.ts";
-import { defineTool } from "./define-tool.ts";
+import { defineTool } from "../lib/define-tool.ts";
 import { toMarkdown } from "./html/to-markdown.ts";
 
 export interface FetchUrlDeps extends Pick<

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ChannelError, ModelError, ToolError } from "../../src/contracts/errors.ts";
 import type { Tool } from "../../src/contracts/tool.ts";
 import { openStore } from "../../src/store/open.ts";
-import { defineTool } from "../../src/tools/define-tool.ts";
+import { defineTool } from "../../src/lib/define-tool.ts";
 import { inbound, inGroup } from "../support/messages.ts";
 import { callsTools, lastText, says, scriptedModel } from "../support/scripted-model.ts";
 import { openWorld, until } from "../support/world.ts";
