@@ -47,7 +47,7 @@ test("the list loads no SDK and no Markdown parser: only an opened channel does"
   expect([done.stdout, done.stderr]).toEqual([`[false,true,${channelKinds.length}]\n`, ""]);
 });
 
-describe.each(channelKinds.map((kind) => [kind.name, kind] as const))("%s", (name, kind) => {
+describe.each(channelKinds.map((kind) => [kind.name, kind] as const))("%s", (_, kind) => {
   test("its settings have a sentence each, for the reference and the wizard", () => {
     for (const [key, field] of Object.entries(kind.settings.shape)) {
       expect([key, (field as z.ZodType).description]).toEqual([
@@ -106,47 +106,45 @@ describe.each(channelKinds.map((kind) => [kind.name, kind] as const))("%s", (nam
     expect(kinds.map((value) => value.reveal())).toEqual(kinds.map(() => canary));
     expect(inspect(settings, { depth: 9 }) + JSON.stringify(settings)).not.toContain("Canary");
   });
+});
 
-  test.runIf(notBuilt.has(name))("says that it is not built yet", async () => {
+describe.each(channelKinds.filter(({ name }) => notBuilt.has(name)))("$name", (kind) => {
+  test("says that it is not built yet", async () => {
     const failure = await kind
       .open(settingsOf(kind), createMemoryLog())
       .catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(ChannelError);
     expect(String(failure)).toContain("not built yet");
   });
+});
 
-  test.runIf(!notBuilt.has(name))(
-    "opens without a connection, renders, and stops twice",
-    async () => {
-      const channel = await kind.open(settingsOf(kind), createMemoryLog());
-      expect(channel.maxTextLength).toBeGreaterThan(500);
-      expect(channel.render("plain words")).toBe("plain words");
-      expect(channel.render("**a** <b> \u001B[2J")).not.toContain("\u001B[2J");
-      await channel.stop();
-      await channel.stop();
-    },
-  );
+describe.each(channelKinds.filter(({ name }) => !notBuilt.has(name)))("$name, opened", (kind) => {
+  test("opens without a connection, renders, and stops twice", async () => {
+    const channel = await kind.open(settingsOf(kind), createMemoryLog());
+    expect(channel.maxTextLength).toBeGreaterThan(500);
+    expect(channel.render("plain words")).toBe("plain words");
+    expect(channel.render("**a** <b> \u001B[2J")).not.toContain("\u001B[2J");
+    await channel.stop();
+    await channel.stop();
+  });
 
-  test.runIf(!notBuilt.has(name))(
-    "refuses what it cannot send whole, as certainly not sent",
-    async () => {
-      const channel = await kind.open(settingsOf(kind), createMemoryLog());
-      const file = { name: "a", mediaType: "text/plain", data: new Uint8Array([1]) };
-      const to = { channel: name, chat: "42" };
-      const signal = new AbortController().signal;
-      for (const message of [{ text: "" }, { text: "a", files: [file, file] }]) {
-        const failure: unknown = await channel
-          .send(to, message, "k", signal)
-          .catch((error: unknown) => error);
-        expect(failure).toMatchObject({ name: "ChannelError", kind: "rejected", fate: "not-sent" });
-      }
-      const aborted: unknown = await channel
-        .send(to, { text: "a" }, "k", AbortSignal.abort())
+  test("refuses what it cannot send whole, as certainly not sent", async () => {
+    const channel = await kind.open(settingsOf(kind), createMemoryLog());
+    const file = { name: "a", mediaType: "text/plain", data: new Uint8Array([1]) };
+    const to = { channel: kind.name, chat: "42" };
+    const signal = new AbortController().signal;
+    for (const message of [{ text: "" }, { text: "a", files: [file, file] }]) {
+      const failure: unknown = await channel
+        .send(to, message, "k", signal)
         .catch((error: unknown) => error);
-      expect(aborted).toMatchObject({ name: "ChannelError", fate: "not-sent" });
-      await channel.stop();
-    },
-  );
+      expect(failure).toMatchObject({ name: "ChannelError", kind: "rejected", fate: "not-sent" });
+    }
+    const aborted: unknown = await channel
+      .send(to, { text: "a" }, "k", AbortSignal.abort())
+      .catch((error: unknown) => error);
+    expect(aborted).toMatchObject({ name: "ChannelError", fate: "not-sent" });
+    await channel.stop();
+  });
 });
 
 function answers(kind: (typeof channelKinds)[number]): Record<string, string> {
