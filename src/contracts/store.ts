@@ -64,6 +64,8 @@ export interface OutboxRow {
   /** It may have arrived already: a send was begun and its outcome never recorded. */
   readonly uncertain: boolean;
   readonly createdAt: number;
+  /** The inbox message that it belongs to. */
+  readonly inReplyTo: number | undefined;
 }
 
 export interface Outbox {

@@ -21,7 +21,8 @@ export function createHistory(db: Database, media: Media, now: () => number): Hi
   );
   const index = db.prepare("INSERT INTO history_words (rowid, words) VALUES (?, ?)");
   const lastMark = db.prepare(
-    "SELECT seq, body, up_to, tokens FROM history WHERE address = ? AND role = ? ORDER BY seq DESC LIMIT 1",
+    // The condition on both roles is what lets SQLite use the index of marks.
+    "SELECT seq, body, up_to, tokens FROM history WHERE address = ? AND role IN ('summary', 'anew') AND role = ? ORDER BY seq DESC LIMIT 1",
   );
   const since = db.prepare(
     `SELECT ${columns} FROM history WHERE address = ? AND seq > ? AND ${turns} ORDER BY seq`,

@@ -36,17 +36,22 @@ export function createInbox(db: Database, now: () => number): Inbox {
     `SELECT ${columns} FROM inbox WHERE channel = ? AND chat = ? AND message_id = ? AND version = ?`,
   );
   const place = db.prepare("UPDATE inbox SET place = seq WHERE seq = ?");
+  // SQLite takes a partial index only where the query repeats its condition word by word: without it every message
+  // would read the whole inbox of all time.
+  const open = "state IN ('waiting', 'running', 'held')";
   const replace = db.prepare(
     "UPDATE inbox SET state = 'replaced', settled_at = ? WHERE seq = ? AND state IN ('waiting', 'held')",
   );
   const select = db.prepare(`SELECT ${columns} FROM inbox WHERE seq = ?`);
   const heads = db.prepare(
-    `SELECT ${columns} FROM inbox AS head WHERE state = 'waiting' AND place =
-       (SELECT MIN(place) FROM inbox WHERE state = 'waiting' AND address = head.address)
+    `SELECT ${columns} FROM inbox AS head WHERE ${open} AND state = 'waiting' AND place =
+       (SELECT MIN(place) FROM inbox WHERE ${open} AND state = 'waiting' AND address = head.address)
      ORDER BY place`,
   );
   const waiting = db
-    .prepare("SELECT COUNT(*) FROM inbox WHERE state IN ('waiting', 'running') AND address = ?")
+    .prepare(
+      `SELECT COUNT(*) FROM inbox WHERE ${open} AND state IN ('waiting', 'running') AND address = ?`,
+    )
     .pluck();
   const claim = db.prepare(
     "UPDATE inbox SET state = 'running', attempts = attempts + 1 WHERE seq = ?",
@@ -58,7 +63,9 @@ export function createInbox(db: Database, now: () => number): Inbox {
     "UPDATE inbox SET state = 'waiting', attempts = MAX(0, attempts - 1) WHERE seq = ? AND state = 'running'",
   );
   const settle = db.prepare("UPDATE inbox SET state = ?, error = ?, settled_at = ? WHERE seq = ?");
-  const recover = db.prepare("UPDATE inbox SET state = 'waiting' WHERE state = 'running'");
+  const recover = db.prepare(
+    `UPDATE inbox SET state = 'waiting' WHERE ${open} AND state = 'running'`,
+  );
   const release = db.prepare(
     `UPDATE inbox SET state = @outcome, settled_at = CASE WHEN @outcome = 'waiting' THEN NULL ELSE @now END
      WHERE state = 'held' AND channel = @channel AND sender_id = @senderId`,
@@ -71,7 +78,7 @@ export function createInbox(db: Database, now: () => number): Inbox {
   );
   const counts = db.prepare("SELECT state, COUNT(*) AS count FROM inbox GROUP BY state");
 
-  const accept = db.transaction((message: InboundMessage, state: InboxState) => {
+  const accept = db.transaction((message: InboundMessage, wanted: InboxState) => {
     const { address, id } = message;
     const earlier = versions.all(address.channel, address.chat, id) as (Row & {
       version: number;
@@ -80,11 +87,13 @@ export function createInbox(db: Database, now: () => number): Inbox {
     const newest = earlier[0];
     if (newest !== undefined && newest.version > message.version) return undefined;
     // Platforms also send an "edit" when they add a preview to a link: nothing new was said.
-    if (newest !== undefined && fromBody(newest.body).text === message.text) return undefined;
+    if (newest !== undefined && saysTheSame(fromBody(newest.body), message)) return undefined;
     const isSameTime = newest?.version === message.version;
     // What was never edited has one text; of edits, two may fall into one second of Telegram's clock.
     if (isSameTime && message.version === 0) return undefined;
     const version = isSameTime ? message.version + 1 : message.version;
+    // Whoever waits for the owner's word may still correct what was said: it is held in the place of the former.
+    const state = newest?.state === "held" && wanted === "ignored" ? "held" : wanted;
     const replaced = newest !== undefined && replace.run(now(), newest.seq).changes === 1;
     const settled = state !== "waiting" && state !== "held" && state !== "running";
     const { lastInsertRowid } = insert.run({
@@ -157,6 +166,13 @@ function toRow(row: Row): InboxRow {
     notBefore: row.not_before,
     error: row.error ?? undefined,
   };
+}
+
+/** Words and files; how a platform refers to a file may change from one time to the next. */
+function saysTheSame(one: InboundMessage, other: InboundMessage): boolean {
+  const said = ({ text, attachments }: InboundMessage): string =>
+    JSON.stringify([text, attachments.map(({ name, size }) => [name, size])]);
+  return said(one) === said(other);
 }
 
 function toBody(message: InboundMessage): string {

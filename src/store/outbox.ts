@@ -14,6 +14,7 @@ interface Row {
   not_before: number;
   uncertain: number;
   created_at: number;
+  inbox_seq: number | null;
 }
 
 interface StoredFile {
@@ -30,7 +31,7 @@ export function createOutbox(db: Database, media: Media, now: () => number): Out
     .prepare("SELECT DISTINCT address FROM outbox WHERE state IN ('pending', 'sending')")
     .pluck();
   const next = db.prepare(
-    `SELECT seq, key, address, body, attempts, not_before, uncertain, created_at FROM outbox
+    `SELECT seq, key, address, body, attempts, not_before, uncertain, created_at, inbox_seq FROM outbox
      WHERE state IN ('pending', 'sending') AND address = ? ORDER BY seq LIMIT 1`,
   );
   const sending = db.prepare(
@@ -46,7 +47,8 @@ export function createOutbox(db: Database, media: Media, now: () => number): Out
     "UPDATE outbox SET state = 'failed', error = ?, settled_at = ? WHERE key = ?",
   );
   const recover = db.prepare(
-    "UPDATE outbox SET state = 'pending', uncertain = uncertain + 1 WHERE state = 'sending'",
+    // The first condition is what lets SQLite use the index.
+    "UPDATE outbox SET state = 'pending', uncertain = uncertain + 1 WHERE state IN ('pending', 'sending') AND state = 'sending'",
   );
   const pending = db
     .prepare("SELECT COUNT(*) FROM outbox WHERE state IN ('pending', 'sending')")
@@ -89,6 +91,7 @@ export function createOutbox(db: Database, media: Media, now: () => number): Out
       notBefore: row.not_before,
       uncertain: row.uncertain > 0,
       createdAt: row.created_at,
+      inReplyTo: row.inbox_seq ?? undefined,
     };
   };
 

@@ -3,6 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { createHistory } from "../../src/store/history.ts";
+import { createInbox } from "../../src/store/inbox.ts";
+import { createMedia } from "../../src/store/media.ts";
+import { createOutbox } from "../../src/store/outbox.ts";
 import { openStore } from "../../src/store/open.ts";
 import { lockState } from "../../src/store/lock.ts";
 import type { Store } from "../../src/contracts/store.ts";
@@ -212,4 +216,57 @@ test("a state written by a newer release is refused with a sentence", () => {
   repair.pragma("user_version = 1");
   repair.close();
   store = openStore({ folder });
+});
+
+test("the edit of a held message is held in its place, and is what the owner's word releases", () => {
+  const message = inbound({ text: "let me on" });
+  store.inbox.accept(message, "held");
+  store.inbox.accept({ ...message, version: 5, text: "let me in" }, "ignored");
+  store.inbox.release("telegram", "1001", "waiting");
+  expect(store.inbox.heads().map((row) => row.message.text)).toEqual(["let me in"]);
+});
+
+test("an edit that exchanges the file and keeps the words is new input", () => {
+  const file = { name: "a.pdf", mediaType: "application/pdf", size: 3, ref: "1" };
+  const message = inbound({ text: "read this", attachments: [file] });
+  store.inbox.accept(message, "waiting");
+  const other = { ...file, name: "b.pdf" };
+  expect(
+    store.inbox.accept({ ...message, version: 5, attachments: [other] }, "waiting"),
+  ).toBeDefined();
+});
+
+test("what is asked for each message reads what is open, not the whole past", () => {
+  const asked = new Set<string>();
+  const db = new Database(join(folder, "barnacle.db"), {
+    verbose: (sql) => asked.add(String(sql)),
+  });
+  const media = createMedia(db, Date.now);
+  const inbox = createInbox(db, Date.now);
+  const outbox = createOutbox(db, media, Date.now);
+  const seq = inbox.accept(inbound(), "waiting")?.seq ?? 0;
+  inbox.heads();
+  inbox.waitingAt(at);
+  inbox.claim(seq);
+  inbox.recover();
+  inbox.find(inbound());
+  createHistory(db, media, Date.now).view(at);
+  outbox.addresses();
+  outbox.next(at);
+  outbox.pending();
+  outbox.recover();
+  const plans = [...asked]
+    .filter((sql) => /^(SELECT|UPDATE)/.test(sql))
+    .map((sql) => {
+      const steps = db.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[];
+      return { sql, plan: steps.map(({ detail }) => detail).join("; ") };
+    });
+  db.close();
+  expect(plans.length).toBeGreaterThan(8);
+  const slow = plans.filter(
+    ({ sql, plan }) =>
+      /SCAN (?!outbox USING INDEX outbox_open|head USING INDEX inbox_open)/.test(plan) ||
+      (sql.includes("role = 'summary'") && !plan.includes("history_marks")),
+  );
+  expect(slow).toEqual([]);
 });
