@@ -17,6 +17,11 @@ const backoff = { firstMs: 1000, maxMs: 5 * 60_000 };
 /** Longer answers become a file. */
 const maxParts = 8;
 const giveUpAfterMs = 24 * 60 * 60_000;
+/** Age alone is no reason: after a day without power, or a clock put right, the first try may still fail. */
+const leastTries = 20;
+/** No wait is longer, whatever the platform asks or a clock that was set back makes of it. */
+const maxWaitMs = 60 * 60_000;
+const recordBackoff = { firstMs: 1000, maxMs: 10_000 };
 
 export interface Delivery {
   /** Stores a message for sending, split where it is too long; durable when it returns. Send it with `kick`. */
@@ -39,7 +44,8 @@ export function createDelivery(options: {
   const stopping = new AbortController();
   const giveUp = new AbortController();
   const busy = new Map<string, Promise<void>>();
-  const lookAgain = new Set<string>();
+  /** Asked for while busy: perhaps for a message that came just after the last look. */
+  const again = new Set<string>();
 
   return {
     enqueue(to, message, inReplyTo) {
@@ -73,8 +79,7 @@ export function createDelivery(options: {
     // What is for a channel that this process has not opened (a chat in the terminal) waits for its gateway.
     if (stopping.signal.aborted || !channels.has(at.channel)) return;
     if (busy.has(key)) {
-      // It may have looked for the last time already: it looks once more.
-      lookAgain.add(key);
+      again.add(key);
       return;
     }
     const work = drain(at)
@@ -83,7 +88,7 @@ export function createDelivery(options: {
       })
       .finally(() => {
         busy.delete(key);
-        if (lookAgain.delete(key)) kick(at);
+        if (again.delete(key)) kick(at);
       });
     busy.set(key, work);
   }
@@ -100,14 +105,29 @@ export function createDelivery(options: {
         if (!(error instanceof StateError)) throw error;
         troubles += 1;
         log.error({ error }, "a delivery could not be recorded");
-        await sleep(backoffMs(troubles, { firstMs: 1000, maxMs: 10_000 }), stopping.signal);
+        await sleep(backoffMs(troubles, recordBackoff), stopping.signal);
+      }
+    }
+  }
+
+  /** What has happened is written down, however long the state refuses: to forget it is to send it again. */
+  async function record(write: () => void): Promise<void> {
+    for (let troubles = 1; ; troubles += 1) {
+      try {
+        write();
+        return;
+      } catch (error) {
+        if (!(error instanceof StateError)) throw error;
+        log.error({ error }, "what became of a reply could not be recorded");
+        // Stopping ends it: what is still marked as being sent is of unknown fate at the next start.
+        await sleep(backoffMs(troubles, recordBackoff), stopping.signal);
       }
     }
   }
 
   async function sleepUntil(time: number): Promise<void> {
     const waitMs = time - now();
-    if (waitMs > 0) await sleep(waitMs, stopping.signal);
+    if (waitMs > 0) await sleep(Math.min(waitMs, maxWaitMs), stopping.signal);
   }
 
   async function deliver(row: OutboxRow): Promise<void> {
@@ -119,14 +139,15 @@ export function createDelivery(options: {
       : row.message;
     store.outbox.sending(row.key);
     const signal = AbortSignal.any([giveUp.signal, AbortSignal.timeout(sendTimeoutMs)]);
+    let platformId: string;
     try {
-      const platformId = await channel.send(row.address, message, row.key, signal);
-      // Undone by a power cut, the reply is one of unknown fate, as if the receipt had not come.
-      store.swiftly(() => store.outbox.sent(row.key, platformId));
+      platformId = await channel.send(row.address, message, row.key, signal);
     } catch (error) {
-      if (error instanceof StateError) throw error;
-      settleFailure(row, error);
+      await record(() => settleFailure(row, error));
+      return;
     }
+    // Undone by a power cut, the reply is one of unknown fate, as if the receipt had not come.
+    await record(() => store.swiftly(() => store.outbox.sent(row.key, platformId)));
   }
 
   function settleFailure(row: OutboxRow, error: unknown): void {
@@ -142,12 +163,19 @@ export function createDelivery(options: {
     const uncertain = failure.fate === "unknown";
     const address = addressKey(row.address);
     const hopeless = failure.kind === "rejected" || failure.kind === "too-long";
-    if (hopeless || now() - row.createdAt > giveUpAfterMs) {
+    const isTooOld = attempt >= leastTries && now() - row.createdAt > giveUpAfterMs;
+    if (hopeless || isTooOld) {
       log.error({ address, attempt, error: failure.message }, "a reply could not be delivered");
-      store.outbox.failed(row.key, failure.message);
+      store.transaction(() => {
+        store.outbox.failed(row.key, failure.message);
+        const [file] = row.message.files ?? [];
+        if (file === undefined) return;
+        const text = `I could not send you the file ${file.name}. ${failure.message}`;
+        store.outbox.add(row.address, { text }, row.inReplyTo);
+      });
       return;
     }
-    const waitMs = failure.retryAfterMs ?? backoffMs(attempt, backoff);
+    const waitMs = Math.min(failure.retryAfterMs ?? backoffMs(attempt, backoff), maxWaitMs);
     log.warn({ address, attempt, waitMs, error: failure.message }, "send failed, waiting");
     store.outbox.postpone(row.key, now() + waitMs, failure.message, uncertain);
   }
