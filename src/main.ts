@@ -82,6 +82,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   const turns = createTurns({
     store,
     channels,
+    access,
     delivery,
     sandbox,
     tools,

@@ -89,24 +89,26 @@ export function createAccess(options: {
         return admitsRoom(rule, message) === "nobody" ? silent : forBot(rule, message, "owner");
       }
       if (person?.standing === "blocked") return silent;
+      // Before admission: those on an allowlist may be the owner as well.
+      if (isPrivate && claims(message)) return { as: "claimant" };
       if (isAdmitted(rule, message, person)) return forBot(rule, message, "member");
       if (!isPrivate) return silent;
-      return judgeStranger(rule, message, person);
+      return judgeStranger(rule, person);
     },
   };
 
-  function judgeStranger(
-    rule: AccessRules,
-    message: InboundMessage,
-    person: Person | undefined,
-  ): Verdict {
-    const code = people.ownershipCode();
-    const ownerless = !hasOwner();
-    if (ownerless && code !== undefined && saysCode(message.text, code)) return { as: "claimant" };
-    const may = ownerless ? "claim" : rule.pairing ? "ask" : "nothing";
-    if (may === "nothing") return silent;
+  function judgeStranger(rule: AccessRules, person: Person | undefined): Verdict {
+    if (!rule.pairing) return silent;
     if (person === undefined && people.countUnknown() >= maxUnknownPeople) return silent;
-    return { as: "stranger", may, tell: now() - (person?.toldAt ?? 0) >= tellEveryMs };
+    const sinceMs = now() - (person?.toldAt ?? 0);
+    // Told in the future: the clock was put back since.
+    const tell = sinceMs >= tellEveryMs || sinceMs < 0;
+    return { as: "stranger", may: hasOwner() ? "ask" : "claim", tell };
+  }
+
+  function claims({ text, press }: InboundMessage): boolean {
+    const code = people.ownershipCode();
+    return code !== undefined && press === undefined && saysCode(text, code) && !hasOwner();
   }
 }
 

@@ -54,9 +54,10 @@ export function createCommands(deps: CommandDeps): readonly Command[] {
       name: "stop",
       description: "Stop what I am doing",
       run({ message }) {
+        const before = store.inbox.waitingAt(message.address);
         const stopped = deps.stopTurn(message);
         // Neither this command nor the stopped message waits any longer.
-        const waiting = store.inbox.waitingAt(message.address) - (stopped ? 2 : 1);
+        const waiting = before - (stopped ? 2 : 1);
         const queue = waiting > 0 ? ` Messages still waiting: ${waiting}.` : "";
         return text((stopped ? "Stopped." : "I was not doing anything.") + queue);
       },

@@ -15,7 +15,7 @@ import type { Delivery } from "./delivery.ts";
 import type { PeopleDesk } from "./people-desk.ts";
 import { createReception } from "./reception.ts";
 import { spaceOf } from "./space.ts";
-import { GatewayStopping, type Turns } from "./turns.ts";
+import { GatewayStopping, maxWaitMs, NoLongerWanted, type Turns } from "./turns.ts";
 
 export interface GatewayOptions {
   readonly store: Store;
@@ -38,7 +38,7 @@ export interface Gateway {
   start(): void;
   /** Turns end within a few seconds or go on after the next start; then channels and delivery stop. */
   stop(): Promise<void>;
-  /** Aborts the turn that runs at an address. False if none does. */
+  /** Aborts the turn that runs at an address, or drops the one that waits to be tried again. False if there is none. */
   stopTurn(at: Address): boolean;
   connections(): ReadonlyMap<string, ConnectionState>;
   readonly running: number;
@@ -55,7 +55,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { store, channels, access, commands, turns, delivery, log, now } = options;
   const running = new Map<
     string,
-    { readonly abort: AbortController; readonly ended: Promise<void> }
+    { readonly row: InboxRow; readonly abort: AbortController; readonly ended: Promise<void> }
   >();
   const connections = new Map<string, ConnectionState>();
   const complained = new Map<string, number>();
@@ -87,11 +87,18 @@ export function createGateway(options: GatewayOptions): Gateway {
       stopping.abort();
       clearTimeout(timer);
       clearInterval(watch);
-      await Promise.all([...channels.values()].map(async (channel) => await channel.stop()));
       const cutShort = setTimeout(() => {
         for (const { abort } of running.values()) abort.abort(new GatewayStopping());
       }, drainTurnsMs);
-      await Promise.all([...running.values()].map(({ ended }) => ended));
+      // Side by side, since ten seconds are all that there is: a platform may take some to let go of us.
+      await Promise.all([
+        ...[...channels].map(async ([name, channel]) => {
+          await channel.stop().catch((error: unknown) => {
+            log.error({ channel: name, error }, "the channel did not stop well");
+          });
+        }),
+        ...[...running.values()].map(({ ended }) => ended),
+      ]);
       clearTimeout(cutShort);
       await delivery.stop(AbortSignal.timeout(drainSendsMs));
     },
@@ -106,9 +113,14 @@ export function createGateway(options: GatewayOptions): Gateway {
   };
 
   function stopTurn(at: Address): boolean {
-    const turn = running.get(addressKey(at));
+    const key = addressKey(at);
+    const turn = running.get(key);
     turn?.abort.abort(new StoppedByUser());
-    return turn !== undefined;
+    if (turn !== undefined) return true;
+    const waits = store.inbox.heads().find(({ message }) => addressKey(message.address) === key);
+    if (waits === undefined || isDue(waits)) return false;
+    turns.drop(waits, "stopped");
+    return true;
   }
 
   async function connect(name: string, channel: Channel): Promise<void> {
@@ -148,12 +160,15 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (stopping.signal.aborted) return;
     let next = Infinity;
     try {
+      for (const { row, abort } of running.values()) {
+        if (!turns.isWanted(row)) abort.abort(new NoLongerWanted());
+      }
       for (const row of store.inbox.heads()) {
         const { address } = row.message;
         // A chat in the terminal leaves what waits for the other channels to their gateway.
         if (!channels.has(address.channel) || running.has(addressKey(address))) continue;
-        if (row.notBefore > now()) next = Math.min(next, row.notBefore);
-        else launch(row);
+        if (isDue(row)) launch(row);
+        else next = Math.min(next, row.notBefore);
       }
     } catch (error) {
       log.error({ error }, "the inbox could not be read");
@@ -161,6 +176,12 @@ export function createGateway(options: GatewayOptions): Gateway {
     }
     clearTimeout(timer);
     if (next < Infinity) timer = setTimeout(pump, Math.min(next - now(), 2 ** 31 - 1));
+  }
+
+  /** A wait longer than any that is ever set means that the clock was put back since. */
+  function isDue({ notBefore }: InboxRow): boolean {
+    const waitMs = notBefore - now();
+    return waitMs <= 0 || waitMs > maxWaitMs;
   }
 
   function launch(row: InboxRow): void {
@@ -176,7 +197,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (!isOwner) guests -= 1;
       pump();
     });
-    running.set(key, { abort, ended });
+    running.set(key, { row, abort, ended });
   }
 
   function hasLane(isOwner: boolean): boolean {
@@ -194,28 +215,52 @@ export function createGateway(options: GatewayOptions): Gateway {
         const current = store.inbox.get(seq);
         if (current === undefined || (current.state !== "waiting" && current.state !== "running"))
           return;
+        if (!turns.isWanted(current)) {
+          turns.drop(current, "unwanted");
+          return;
+        }
         const parsed = parseCommand(commands, message);
         if (parsed?.command.inTurn === undefined) await turns.run(current, space, signal);
         else await runCommand(row, isOwner, parsed.command, parsed.args, signal);
         return;
       } catch (error) {
         log.error({ error, seq }, "a turn could not be recorded");
-        if (stopping.signal.aborted || signal.aborted) return;
-        if (!(error instanceof StateError)) return;
-        const channel = channels.get(message.address.channel);
-        if (channel) await complain(message.address, channel, error);
-        await sleep(backoffMs(trouble, { firstMs: 1000, maxMs: 10_000 }), signal).catch(() => {});
+        if (stopping.signal.aborted) return;
+        // Also a turn that was stopped is brought to its end, or its message would be neither done nor taken up.
+        if (error instanceof StateError) {
+          const channel = channels.get(message.address.channel);
+          if (channel) await complain(message.address, channel, error);
+        } else if (bury(row)) return;
+        const waitMs = backoffMs(trouble, { firstMs: 1000, maxMs: 10_000 });
+        await sleep(waitMs, stopping.signal).catch(() => {});
       }
     }
   }
 
+  /** A mistake of ours, which nothing was prepared for: said in the plainest way. False if even that cannot be stored. */
+  function bury({ message, seq }: InboxRow): boolean {
+    const text = `I could not answer this message: something went wrong inside of me, and the log tells what. Send it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
+    try {
+      store.transaction(() => {
+        store.inbox.settle(seq, "failed", "A mistake inside of the gateway; see the log.");
+        store.outbox.add(message.address, { text }, seq);
+      });
+    } catch (error) {
+      log.error({ error, seq }, "a dead letter could not be recorded");
+      return false;
+    }
+    delivery.kick(message.address);
+    return true;
+  }
+
   async function runCommand(
-    { message, seq }: InboxRow,
+    row: InboxRow,
     isOwner: boolean,
     command: Command,
     args: string,
     signal: AbortSignal,
   ): Promise<void> {
+    const { message, seq } = row;
     const { address } = message;
     const context = { message, seq, isOwner, space: spaceOf(message, isOwner), args };
     let text: string;
@@ -224,6 +269,10 @@ export function createGateway(options: GatewayOptions): Gateway {
     } catch (error) {
       if (error instanceof StateError) throw error;
       if (signal.reason instanceof GatewayStopping) return;
+      if (signal.aborted) {
+        turns.drop(row, signal.reason instanceof StoppedByUser ? "stopped" : "unwanted");
+        return;
+      }
       text = `/${command.name} did not work: ${errorText(error)}`;
     }
     store.transaction(() => {

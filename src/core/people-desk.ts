@@ -88,12 +88,12 @@ export function createPeopleDesk(options: {
     const owners = access.owners();
     const owner = owners.find(({ channel }) => channel === person.channel) ?? owners[0];
     if (owner === undefined) return;
-    const words = message.text.slice(0, 500).replaceAll("\n", "\n> ");
+    const words = plain(message.text.slice(0, 500)).replaceAll("\n", "\n> ");
     const files = message.attachments.length > 0 ? ` (${message.attachments.length} files)` : "";
     say(
       { channel: owner.channel, chat: owner.chat },
       {
-        text: `${plain(person.name)} (id \`${person.id}\` on ${person.channel}) wants to write to me${files}:\n\n> ${plain(words)}\n\nAllow, and this message is answered. By text: \`/allow ${person.number}\` or \`/block ${person.number}\`.`,
+        text: `${plain(person.name)} (id \`${person.id}\` on ${person.channel}) wants to write to me${files}:\n\n> ${words}\n\nAllow, and this message is answered. By text: \`/allow ${person.number}\` or \`/block ${person.number}\`.`,
         buttons: [
           { id: `people:allow:${person.number}`, label: "Allow" },
           { id: `people:block:${person.number}`, label: "Block" },

@@ -1,11 +1,13 @@
 /** message -> access -> inbox and everything said because of it, in one transaction. Commands are answered right here. */
 import type { Channel } from "../contracts/channel.ts";
+import { StateError } from "../contracts/errors.ts";
 import type { Logger } from "../contracts/logger.ts";
-import type { Address, InboundMessage } from "../contracts/message.ts";
+import type { Address, InboundMessage, OutboundMessage } from "../contracts/message.ts";
 import type { InboxRow, InboxState, Store } from "../contracts/store.ts";
 import { addressKey } from "../lib/address.ts";
+import { errorText } from "../lib/error-text.ts";
 import type { Access, Verdict } from "./access.ts";
-import { type Command, parseCommand } from "./commands.ts";
+import { type Command, type CommandContext, parseCommand } from "./commands.ts";
 import type { Delivery } from "./delivery.ts";
 import type { PeopleDesk } from "./people-desk.ts";
 import { spaceOf } from "./space.ts";
@@ -87,7 +89,7 @@ export function createReception(options: ReceptionOptions): Reception {
         space: spaceOf(message, isOwner),
         args: parsed.args,
       };
-      delivery.enqueue(address, parsed.command.run(context), seq);
+      delivery.enqueue(address, answerOf(parsed.command.name, parsed.command.run, context), seq);
       store.inbox.settle(seq, "answered");
       return [address];
     }
@@ -100,6 +102,21 @@ export function createReception(options: ReceptionOptions): Reception {
       return [address];
     }
     return [];
+  }
+
+  /** A command that fails is told, or its message would be offered for ever and stand in the way of all others. */
+  function answerOf(
+    name: string,
+    run: NonNullable<Command["run"]>,
+    context: CommandContext,
+  ): OutboundMessage {
+    try {
+      return run(context);
+    } catch (error) {
+      if (error instanceof StateError) throw error;
+      log.error({ error, command: name }, "a command failed");
+      return { text: `/${name} did not work: ${errorText(error)}` };
+    }
   }
 
   function takePress({ message, seq }: InboxRow, isOwner: boolean): readonly Address[] {

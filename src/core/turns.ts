@@ -10,6 +10,7 @@ import type { Tool } from "../contracts/tool.ts";
 import { addressKey } from "../lib/address.ts";
 import { backoffMs } from "../lib/backoff.ts";
 import { errorText } from "../lib/error-text.ts";
+import type { Access } from "./access.ts";
 import { type AgentLimits, type Ending, type Journal, runAgent, StoppedByUser } from "./agent.ts";
 import type { Asking } from "./asking.ts";
 import { fetchAttachments } from "./attachments.ts";
@@ -25,6 +26,7 @@ import { keepTyping } from "./typing.ts";
 export interface TurnsOptions {
   readonly store: Store;
   readonly channels: ReadonlyMap<string, Channel>;
+  readonly access: Access;
   readonly delivery: Delivery;
   readonly sandbox: Sandbox;
   readonly tools: readonly Tool[];
@@ -40,13 +42,24 @@ export interface TurnsOptions {
 export interface Turns {
   /** Ends with the message settled, postponed, or (gateway stopping) given back. Throws only `StateError`. */
   run(row: InboxRow, space: string, signal: AbortSignal): Promise<void>;
+  /** False once its sender was revoked or erased: what was accepted before is not answered any more. */
+  isWanted(row: InboxRow): boolean;
+  /** Ends a message without a word to its sender; the history, told why, is left whole. */
+  drop(row: InboxRow, why: DropReason): void;
   /** Compresses a conversation now. A sentence on what was done. */
   compactNow(at: Address, sender: string, signal: AbortSignal): Promise<string>;
 }
 
+type DropReason = "stopped" | "unwanted";
+
 /** Aborts a turn that shall go on after a restart. */
 export class GatewayStopping extends Error {
   override readonly name = "GatewayStopping";
+}
+
+/** Aborts a turn whose sender may no longer write to the bot. */
+export class NoLongerWanted extends Error {
+  override readonly name = "NoLongerWanted";
 }
 
 const maxAttempts = 3;
@@ -55,11 +68,11 @@ const maxCutShort = 5;
 const retryBackoff = { firstMs: 5000, maxMs: 120_000 };
 /** Longer waits are told to the sender. */
 const tellWaitMs = 30_000;
-const maxWaitMs = 60 * 60_000;
+export const maxWaitMs = 60 * 60_000;
 const personaFreshMs = 10 * 60_000;
 
 export function createTurns(options: TurnsOptions): Turns {
-  const { store, channels, delivery, sandbox, asking, budget, log, now } = options;
+  const { store, channels, access, delivery, sandbox, asking, budget, log, now } = options;
   let persona = { text: "", until: 0 };
   let allTools: Promise<ReadonlyMap<string, Tool>> | undefined;
 
@@ -82,6 +95,8 @@ export function createTurns(options: TurnsOptions): Turns {
         delivery.kick(message.address);
       }
     },
+    isWanted,
+    drop,
     async compactNow(at, sender, signal) {
       const before = viewTokens(store.history.view(at));
       const done = await asking.compactNow(at, sender, signal);
@@ -91,6 +106,30 @@ export function createTurns(options: TurnsOptions): Turns {
         : "There is nothing to compress yet.";
     },
   };
+
+  function isWanted({ seq, message }: InboxRow): boolean {
+    if (store.inbox.get(seq) === undefined) return false;
+    const { as } = access.judge(message);
+    return as !== "stranger" && as !== "claimant";
+  }
+
+  function drop(row: InboxRow, why: DropReason): void {
+    store.transaction(() => {
+      if (store.inbox.get(row.seq) === undefined) return; // erased: nothing may be written of it
+      const stopped = why === "stopped";
+      endHistory(row, stopped ? "(Stopped by the user.)" : "(Its sender may no longer write.)");
+      store.inbox.settle(row.seq, stopped ? "answered" : "ignored");
+    });
+  }
+
+  /** Every call answered and a last word, so that the next message finds the history whole. */
+  function endHistory({ seq, message: { address } }: InboxRow, words: string): void {
+    const own = sinceLastEnd(store.history.ofMessage(seq));
+    for (const call of openCalls(own)?.calls ?? []) {
+      append(address, seq, toolText(call.id, "Given up; whether it took effect is unknown.", true));
+    }
+    if (own.length > 0) append(address, seq, { role: "assistant", text: words, calls: [] });
+  }
 
   /** Claims the message and writes its user turn, unless a former process has done so. */
   async function begin(row: InboxRow, space: string, signal: AbortSignal): Promise<void> {
@@ -184,6 +223,7 @@ export function createTurns(options: TurnsOptions): Turns {
     const text = [turn.text, ...remarks.map((remark) => `_${remark}_`)].join("\n\n");
     // Durable before anything is said: delivery records durably that it is sending.
     store.swiftly(() => {
+      if (!isWanted(row)) throw new NoLongerWanted();
       append(address, row.seq, turn);
       if (silent !== true) delivery.enqueue(address, { text }, row.seq);
       store.inbox.settle(row.seq, "answered");
@@ -207,7 +247,11 @@ export function createTurns(options: TurnsOptions): Turns {
       return;
     }
     if (signal.aborted && signal.reason instanceof StoppedByUser) {
-      store.inbox.settle(row.seq, "answered");
+      drop(row, "stopped");
+      return;
+    }
+    if (!isWanted(row)) {
+      drop(row, "unwanted");
       return;
     }
     const address = addressKey(row.message.address);
@@ -228,26 +272,13 @@ export function createTurns(options: TurnsOptions): Turns {
     });
   }
 
-  /**
-   * A dead letter: kept for `barnacle sessions retry`, and told to its sender. The history says so too, with every call
-   * answered, so that the next message finds it whole.
-   */
+  /** A dead letter: kept for `barnacle sessions retry`, and told to its sender; the history says so too. */
   function giveUp(row: InboxRow, reason: string): void {
     const { message, seq } = row;
     const { address } = message;
     const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
     store.transaction(() => {
-      const own = sinceLastEnd(store.history.ofMessage(seq));
-      const open = openCalls(own);
-      for (const call of open?.calls ?? []) {
-        append(
-          address,
-          seq,
-          toolText(call.id, "Given up; whether it took effect is unknown.", true),
-        );
-      }
-      if (own.length > 0)
-        append(address, seq, { role: "assistant", text: `(${reason})`, calls: [] });
+      endHistory(row, `(${reason})`);
       store.inbox.settle(seq, "failed", reason);
       delivery.enqueue(address, { text }, seq);
     });

@@ -83,6 +83,7 @@ export function openWorld(options: WorldOptions): World {
   const turns = createTurns({
     store,
     channels,
+    access,
     delivery,
     sandbox,
     tools: options.tools ?? [],
