@@ -108,7 +108,8 @@ export function createAsking(options: AskingOptions): Asking {
           return await ask(signal);
         }
         const hasPast = view.summary !== undefined || view.rows[0]?.inboxSeq !== inboxSeq;
-        if (error.kind === "rejected" && !alone && hasPast) {
+        // "too-long" still: the window is smaller than we were told, and only what was said last is sure to fit.
+        if ((error.kind === "rejected" || error.kind === "too-long") && !alone && hasPast) {
           alone = true;
           return await ask(signal);
         }

@@ -447,6 +447,19 @@ test("a history that the provider refuses does not silence the bot", async () =>
   expect(channel.sent[1]?.message.text).toContain("from your last message alone");
 });
 
+test("a window smaller than we were told does not silence the bot", async () => {
+  const models = scriptedModel(({ turns }) => {
+    if (turns.length > 1) throw new ModelError("Too long.", { kind: "too-long" });
+    return says("fine");
+  });
+  const { channel } = openWorld({ models });
+  for (let count = 1; count <= 3; count += 1) {
+    await channel.say(inbound());
+    await until("the answer", () => channel.sent.length === count);
+  }
+  expect(channel.sent[2]?.message.text).toMatch(/^fine.*from your last message alone/s);
+});
+
 test("a long conversation is compressed before the window is full, and never between a call and its result", async () => {
   const models = scriptedModel(
     ({ turns, tools, system }) => {

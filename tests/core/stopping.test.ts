@@ -134,6 +134,7 @@ test("a reply that waited for days is not given up at the first trouble", async 
   const channel = new FailingOnce();
   openWorld({ models: echo(), folder: before.folder, channel });
   await until("the old answer", () => channel.sent.length === 1);
+  expect(channel.textsTo("1001")).toEqual(["an old answer"]);
 });
 
 test("a file that the platform refuses is explained", async () => {
