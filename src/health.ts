@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
 import type { Server } from "node:http";
 import { basename, dirname, join } from "node:path";
 
@@ -50,6 +50,7 @@ export async function serveHealth(options: {
   // Left by a killed predecessor; the lock on the state has shown that it is gone.
   rmSync(options.socket, { force: true });
   await listen(servers[0] as Server, { path: shortPath(options.socket) });
+  chmodSync(options.socket, 0o600);
   if (options.tcp !== undefined) {
     const server = createHealthServer(options.report);
     servers.push(server);

@@ -63,6 +63,8 @@ async function ask(text: string, paths: Paths): Promise<Result> {
   const message = messageOf(text);
   const said: string[] = [];
   const channel = createAskChannel(message, said);
+  const refused = Promise.withResolvers<never>();
+  refused.promise.catch(() => undefined); // may come before anybody waits for it
   let app: App | undefined;
   try {
     app = await openApp({
@@ -70,11 +72,14 @@ async function ask(text: string, paths: Paths): Promise<Result> {
       store: state.store,
       workspace: paths.workspace,
       log,
-      onRefused() {},
+      onRefused: (_, error) => refused.reject(error),
       terminal: { name: terminalAddress.channel, channel },
     });
     app.start();
-    const outcome = await untilSettled(state.store, message, signal);
+    const outcome = await Promise.race([
+      untilSettled(state.store, message, signal),
+      refused.promise,
+    ]);
     return { text: said.join("\n\n"), outcome };
   } finally {
     await app?.stop();

@@ -1,4 +1,5 @@
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
+import { dirname } from "node:path";
 import { Command } from "commander";
 import type { LoadedConfig } from "../config/load.ts";
 import { loadConfig } from "../config/load.ts";
@@ -85,13 +86,19 @@ function loadOrFindings(paths: Paths, findings: Finding[]): LoadedConfig | undef
 
 function stateFinding(state: string): Finding {
   try {
-    mkdirSync(state, { recursive: true, mode: 0o700 });
-    accessSync(state, constants.W_OK);
-    return { id: "state", verdict: "PASS", said: `${state} can be written.` };
+    const present = nearestFolder(state);
+    accessSync(present, constants.W_OK);
+    const said = present === state ? `${state} can be written.` : `${state} can be made.`;
+    return { id: "state", verdict: "PASS", said };
   } catch (error) {
     const said = `${state} cannot be written (${errorText(error)}). Make it writable for this user, or name another with --state DIR.`;
     return { id: "state", verdict: "FAIL", said };
   }
+}
+
+/** The folder itself, or what of its path exists. */
+function nearestFolder(folder: string): string {
+  return existsSync(folder) ? folder : nearestFolder(dirname(folder));
 }
 
 async function runningFinding({ state }: Paths): Promise<Finding> {
@@ -108,6 +115,8 @@ async function sandboxFinding({ config }: LoadedConfig, { workspace }: Paths): P
     const { by, runsCommands, explanation } = await sandbox.confinement();
     const verdict = runsCommands ? "PASS" : by === "none" ? "WARN" : "FAIL";
     return { id: "sandbox", verdict, said: explanation };
+  } catch (error) {
+    return { id: "sandbox", verdict: "FAIL", said: errorText(error) };
   } finally {
     await sandbox.stop();
   }

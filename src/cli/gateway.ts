@@ -70,6 +70,7 @@ async function run(paths: Paths, flags: Flags): Promise<void> {
   let app: App | undefined;
   try {
     const refused = Promise.withResolvers<never>();
+    refused.promise.catch(() => undefined); // may come before anybody waits for it
     app = await openApp({
       config,
       store: state.store,
@@ -103,6 +104,7 @@ async function run(paths: Paths, flags: Flags): Promise<void> {
 function releaseMemoryWhenQuiet({ gateway }: App, signal: AbortSignal): void {
   let released = -1;
   let seen = 0;
+  // It must not keep a process alive that a channel's refusal has ended.
   const timer = setInterval(() => {
     const { begun, running } = gateway;
     const isQuiet = running === 0 && begun === seen;
@@ -110,7 +112,7 @@ function releaseMemoryWhenQuiet({ gateway }: App, signal: AbortSignal): void {
     if (!isQuiet || released === begun) return;
     released = begun;
     releaseMemory();
-  }, quietMs);
+  }, quietMs).unref();
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 

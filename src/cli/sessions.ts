@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Address } from "../contracts/message.ts";
 import type { HistoryRow } from "../contracts/store.ts";
 import { exportMarkdown } from "../core/export.ts";
+import { harmless } from "../lib/markdown/harmless.ts";
 import { addressKey, parseAddressKey } from "../lib/address.ts";
 import { CliError, exitCodes, guarded, print, table } from "./output.ts";
 import { pathsOf } from "./paths.ts";
@@ -98,7 +99,8 @@ Examples:
 }
 
 function showText(address: Address, session: string, rows: readonly HistoryRow[]): string {
-  if (rows.length > 0) return exportMarkdown(address, rows).trimEnd();
+  // Whoever wrote these words must not steer the operator's terminal with them.
+  if (rows.length > 0) return harmless(exportMarkdown(address, rows)).trimEnd();
   throw new CliError(
     `There is no conversation "${session}". "barnacle sessions list" names them.`,
     "not-found",

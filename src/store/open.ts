@@ -1,5 +1,5 @@
 import Database from "better-sqlite3";
-import { mkdirSync } from "node:fs";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { StateError } from "../contracts/errors.ts";
 import type { Store } from "../contracts/store.ts";
@@ -71,12 +71,27 @@ function createSwiftly(db: Database.Database): <T>(work: () => T) => T {
 /** The database, with the settings that make every commit durable. */
 function openDatabase(folder: string): Database.Database {
   makeFolder(folder);
-  const db = new Database(join(folder, "barnacle.db"), { timeout: 5000 });
+  const file = join(folder, "barnacle.db");
+  keepPrivate(file);
+  const db = new Database(file, { timeout: 5000 });
   db.pragma("journal_mode = WAL");
   db.pragma("synchronous = FULL");
   // Small on purpose: the working set is a few rows, and an idle bot should weigh little.
   db.pragma("cache_size = -1024");
   return db;
+}
+
+/** The folder may have been made by somebody else, open to all. What SQLite writes beside its file has the file's mode. */
+function keepPrivate(file: string): void {
+  if (!existsSync(file)) closeSync(openSync(file, "a", 0o600));
+  try {
+    if ((statSync(file).mode & 0o077) === 0) return;
+    for (const suffix of ["", "-wal", "-shm"]) {
+      if (existsSync(file + suffix)) chmodSync(file + suffix, 0o600);
+    }
+  } catch {
+    // Somebody else's file, or a read-only disk: whether it can be used shows next.
+  }
 }
 
 /** The state folder, for this user alone. */

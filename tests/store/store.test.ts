@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import Database from "better-sqlite3";
@@ -269,4 +269,20 @@ test("what is asked for each message reads what is open, not the whole past", ()
       (sql.includes("role = 'summary'") && !plan.includes("history_marks")),
   );
   expect(slow).toEqual([]);
+});
+
+test("in a folder that somebody else opened to all, the state's files are for this user alone", () => {
+  store.close();
+  chmodSync(folder, 0o755);
+  chmodSync(join(folder, "barnacle.db"), 0o644);
+  store = openStore({ folder });
+  store.settings.set("a", "b", "c");
+  const modes = readdirSync(folder)
+    .filter((name) => name.startsWith("barnacle.db"))
+    .map((name) => `${name} ${(statSync(join(folder, name)).mode & 0o777).toString(8)}`);
+  expect(modes.toSorted()).toEqual([
+    "barnacle.db 600",
+    "barnacle.db-shm 600",
+    "barnacle.db-wal 600",
+  ]);
 });
