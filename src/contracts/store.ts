@@ -112,6 +112,7 @@ export interface HistoryHit {
 
 /** Append-only: compaction adds a summary row, `/new` a mark; nothing is ever rewritten. */
 export interface History {
+  /** With the newest pictures; the older ones are named, not shown. */
   view(at: Address): HistoryView;
   /** Rows of one message's turn: what a restart resumes from. */
   ofMessage(inboxSeq: number): readonly HistoryRow[];
@@ -119,7 +120,7 @@ export interface History {
   summarise(at: Address, upToSeq: number, text: string, tokens: number): void;
   /** The model sees nothing before this mark. */
   startAnew(at: Address, inboxSeq: number): void;
-  /** Everything, oldest first, for export. */
+  /** Everything, oldest first, for export; pictures without their bytes. */
   all(at: Address): readonly HistoryRow[];
   search(at: Address, words: string, limit: number): readonly HistoryHit[];
   sessions(): readonly {

@@ -1,5 +1,5 @@
 import type { Database } from "better-sqlite3";
-import type { Content, Turn } from "../contracts/model.ts";
+import type { AssistantTurn, Content, ToolTurn, Turn, UserTurn } from "../contracts/model.ts";
 import type { History, HistoryRow } from "../contracts/store.ts";
 import { addressKey, parseAddressKey } from "../lib/address.ts";
 import type { Media } from "./media.ts";
@@ -14,6 +14,10 @@ interface Row {
 
 const columns = "seq, inbox_seq, body, tokens, created_at";
 const turns = "role IN ('user', 'assistant', 'tool')";
+/** More pictures than this weigh more than they tell, in memory and in the request. */
+const maxPictures = 8;
+/** Left out so many at a time, so that providers' prompt caches hold for a while. */
+const leaveOutAtOnce = 4;
 
 export function createHistory(db: Database, media: Media, now: () => number): History {
   const insert = db.prepare(
@@ -43,13 +47,34 @@ export function createHistory(db: Database, media: Media, now: () => number): Hi
 
   type Mark = { seq: number; body: string; up_to: number | null; tokens: number } | undefined;
   const mark = (key: string, role: "summary" | "anew"): Mark => lastMark.get(key, role) as Mark;
-  const toRow = (row: Row): HistoryRow => ({
+  const toRow = (row: Row, turn: StoredTurn, load: LoadPicture): HistoryRow => ({
     seq: row.seq,
     inboxSeq: row.inbox_seq,
-    turn: fromBody(row.body, media),
+    turn: withPictures(turn, load),
     tokens: row.tokens,
     createdAt: row.created_at,
   });
+  const load: LoadPicture = ({ mediaType, media: id }) => {
+    const data = id === undefined ? undefined : media.get(id);
+    if (data === undefined) return { type: "text", text: "[a picture that is no longer kept]" };
+    return { type: "image", mediaType, data };
+  };
+  const whole = (row: Row): HistoryRow => toRow(row, parse(row), load);
+
+  /** With the newest pictures only; a place is kept for each of the others. */
+  const withNewestPictures = (rows: readonly Row[]): HistoryRow[] => {
+    const parsed = rows.map((row) => [row, parse(row)] as const);
+    const pictures = parsed.reduce((sum, [, turn]) => sum + countPictures(turn), 0);
+    const tooMany = Math.max(0, pictures - maxPictures);
+    let leftOut = Math.ceil(tooMany / leaveOutAtOnce) * leaveOutAtOnce;
+    return parsed.map(([row, turn]) =>
+      toRow(row, turn, (picture) => {
+        if (leftOut === 0) return load(picture);
+        leftOut -= 1;
+        return { type: "text", text: "[an older picture, left out to save room]" };
+      }),
+    );
+  };
 
   const append = db.transaction(
     (key: string, inboxSeq: number, turn: Turn, tokens: number): HistoryRow => {
@@ -83,10 +108,10 @@ export function createHistory(db: Database, media: Media, now: () => number): Hi
           text: (JSON.parse(valid.body) as { text: string }).text,
           tokens: valid.tokens,
         },
-        rows: (since.all(key, from) as Row[]).map(toRow),
+        rows: withNewestPictures(since.all(key, from) as Row[]),
       };
     },
-    ofMessage: (inboxSeq) => (ofMessage.all(inboxSeq) as Row[]).map(toRow),
+    ofMessage: (inboxSeq) => (ofMessage.all(inboxSeq) as Row[]).map(whole),
     append: (at, inboxSeq, turn, tokens) => append(addressKey(at), inboxSeq, turn, tokens),
     summarise(at, upToSeq, text, tokens) {
       insert.run(addressKey(at), 0, "summary", JSON.stringify({ text }), upToSeq, tokens, now());
@@ -94,7 +119,14 @@ export function createHistory(db: Database, media: Media, now: () => number): Hi
     startAnew(at, inboxSeq) {
       insert.run(addressKey(at), inboxSeq, "anew", "{}", null, 0, now());
     },
-    all: (at) => (since.all(addressKey(at), 0) as Row[]).map(toRow),
+    all: (at) =>
+      (since.all(addressKey(at), 0) as Row[]).map((row) =>
+        toRow(row, parse(row), ({ mediaType }) => ({
+          type: "image",
+          mediaType,
+          data: new Uint8Array(),
+        })),
+      ),
     search(at, words, limit) {
       const query = words
         .split(/\s+/)
@@ -106,7 +138,7 @@ export function createHistory(db: Database, media: Media, now: () => number): Hi
       return (search.all(query, addressKey(at), limit) as Hit[]).map((hit) => ({
         seq: hit.seq,
         role: hit.role,
-        snippet: wordsOf(fromBody(hit.body, media)).slice(0, 300),
+        snippet: wordsOf(withPictures(parse(hit), load)).slice(0, 300),
         createdAt: hit.created_at,
       }));
     },
@@ -130,17 +162,37 @@ function toBody(turn: Turn, media: Media): string {
   return JSON.stringify({ ...turn, content });
 }
 
-function fromBody(body: string, media: Media): Turn {
-  const turn = JSON.parse(body) as Turn;
+interface StoredPicture {
+  readonly type: "image";
+  readonly mediaType: string;
+  readonly media?: number;
+}
+
+type StoredContent = Extract<Content, { type: "text" }> | StoredPicture;
+
+/** A turn as it is written in its row: pictures by their number. */
+type StoredTurn =
+  | AssistantTurn
+  | (Omit<UserTurn, "content"> & { readonly content: readonly StoredContent[] })
+  | (Omit<ToolTurn, "content"> & { readonly content: readonly StoredContent[] });
+
+type LoadPicture = (picture: StoredPicture) => Content;
+
+function parse({ body }: { readonly body: string }): StoredTurn {
+  return JSON.parse(body) as StoredTurn;
+}
+
+function countPictures(turn: StoredTurn): number {
+  if (turn.role === "assistant") return 0;
+  return turn.content.filter(({ type }) => type === "image").length;
+}
+
+function withPictures(turn: StoredTurn, load: LoadPicture): Turn {
   if (turn.role === "assistant") return turn;
-  const stored = turn.content as readonly (Content & { readonly media?: number })[];
-  const content = stored.map((part): Content => {
-    if (part.type === "text") return part;
-    const data = part.media === undefined ? undefined : media.get(part.media);
-    if (data === undefined) return { type: "text", text: "[a picture that is no longer kept]" };
-    return { type: "image", mediaType: part.mediaType, data };
-  });
-  return { ...turn, content };
+  return {
+    ...turn,
+    content: turn.content.map((part) => (part.type === "text" ? part : load(part))),
+  };
 }
 
 function wordsOf(turn: Turn): string {

@@ -21,7 +21,10 @@ async function barnacle(...args: readonly string[]): Promise<Ended> {
   const [node = "", script = ""] = barnacleCommand();
   const { config, state, workspace } = rig.folders;
   const places = ["--config", config, "--state", state, "--workspace", workspace];
-  const child = spawn(node, [script, ...args, ...places], { timeout: 30_000 });
+  const child = spawn(node, [script, ...args, ...places], {
+    timeout: 30_000,
+    killSignal: "SIGKILL",
+  });
   let out = "";
   let err = "";
   child.stdout.on("data", (chunk: Buffer) => (out += String(chunk)));

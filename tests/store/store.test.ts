@@ -286,3 +286,22 @@ test("in a folder that somebody else opened to all, the state's files are for th
     "barnacle.db-wal 600",
   ]);
 });
+
+test("of many pictures the newest are shown, the older ones named; an export loads none", () => {
+  for (let count = 1; count <= 13; count += 1) {
+    const data = new Uint8Array([count]);
+    const picture = { type: "image", mediaType: "image/png", data } as const;
+    store.history.append(at, count, { role: "user", content: [picture] }, 10);
+  }
+  const shown = store.history
+    .view(at)
+    .rows.flatMap(({ turn }) => (turn.role === "user" ? turn.content : []))
+    .map((part) => (part.type === "image" ? part.data[0] : "left out"));
+  expect(shown).toEqual([...Array.from({ length: 8 }, () => "left out"), 9, 10, 11, 12, 13]);
+  expect(store.history.ofMessage(1)[0]?.turn).toMatchObject({ content: [{ type: "image" }] });
+  const bytes = store.history
+    .all(at)
+    .flatMap(({ turn }) => (turn.role === "user" ? turn.content : []))
+    .map((part) => (part.type === "image" ? part.data.length : -1));
+  expect(bytes).toEqual(Array.from({ length: 13 }, () => 0));
+});
