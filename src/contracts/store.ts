@@ -230,6 +230,8 @@ export interface Store {
    * together with everything after it, until the next durable call. For steps that are safe to take again.
    */
   swiftly<T>(work: () => T): T;
+  /** Removes what need not be kept for ever, at most `limit` rows of each kind. Returns how many rows. */
+  prune(limit: number): number;
   /** Changes when another process has written (the command line, say). */
   foreignVersion(): number;
   close(): void;

@@ -49,6 +49,10 @@ export interface Gateway {
 const watchStateMs = 1000;
 const drainTurnsMs = 4000;
 const drainSendsMs = 3000;
+/** Not amid the start, and then once a day. */
+const firstPruneMs = 60_000;
+const pruneEveryMs = 24 * 60 * 60_000;
+const pruneAtOnce = 500;
 const complainEveryMs = 10 * 60_000;
 
 export function createGateway(options: GatewayOptions): Gateway {
@@ -285,8 +289,15 @@ export function createGateway(options: GatewayOptions): Gateway {
   /** The command line may have written (a person admitted, a dead letter to be tried again). */
   function watchState(): void {
     let version = store.foreignVersion();
+    let pruneAt = now() + firstPruneMs;
     watch = setInterval(() => {
       try {
+        if (now() >= pruneAt) {
+          pruneAt = now() + pruneEveryMs;
+          const removed = store.prune(pruneAtOnce);
+          // There is more of it: a little every second, so that nobody waits.
+          if (removed >= pruneAtOnce) pruneAt = now();
+        }
         const current = store.foreignVersion();
         if (current === version) return;
         version = current;

@@ -113,6 +113,13 @@ const migrations: readonly string[] = [
     PRIMARY KEY (scope, key)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What is removed by age is found by age.
+  `
+  CREATE INDEX IF NOT EXISTS inbox_silent ON inbox (settled_at) WHERE state IN ('ignored', 'replaced');
+  CREATE INDEX IF NOT EXISTS outbox_done ON outbox (settled_at) WHERE state IN ('sent', 'failed');
+  CREATE INDEX IF NOT EXISTS media_age ON media (created_at);
+  CREATE INDEX IF NOT EXISTS calls_age ON calls (ended_at) WHERE ended_at IS NOT NULL;
+  `,
 ];
 
 /** Brings a database up to date. Refuses one that a later release has already changed. */

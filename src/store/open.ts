@@ -10,6 +10,7 @@ import { createMedia } from "./media.ts";
 import { migrate } from "./migrations.ts";
 import { createOutbox } from "./outbox.ts";
 import { createPeople } from "./people.ts";
+import { createPrune } from "./prune.ts";
 import { createSettings } from "./settings.ts";
 import { createUsage } from "./usage.ts";
 
@@ -36,6 +37,7 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
       settings: createSettings(db),
     };
     const swiftly = createSwiftly(db);
+    const prune = createPrune(db, now);
     const version = db.prepare("PRAGMA data_version").pluck();
     return {
       inbox: guardAll(folder, parts.inbox),
@@ -47,6 +49,7 @@ export function openStore({ folder, now = Date.now }: StoreOptions): Store {
       settings: guardAll(folder, parts.settings),
       transaction: (work) => guarded(folder, () => db.transaction(work).immediate()),
       swiftly: (work) => guarded(folder, () => swiftly(work)),
+      prune: (limit) => guarded(folder, () => prune(limit)),
       foreignVersion: () => version.get() as number,
       close: () => void db.close(),
     };

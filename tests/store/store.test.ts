@@ -305,3 +305,37 @@ test("of many pictures the newest are shown, the older ones named; an export loa
     .map((part) => (part.type === "image" ? part.data.length : -1));
   expect(bytes).toEqual(Array.from({ length: 13 }, () => 0));
 });
+
+test("what is silent, sent or old media goes after its time; words, and what is still to be said, stay", () => {
+  let time = Date.UTC(2026, 0, 1);
+  store.close();
+  store = openStore({ folder, now: () => time });
+  const data = new Uint8Array([1]);
+  const file = { name: "a.bin", mediaType: "x/y", data };
+  store.inbox.accept(inbound(), "ignored");
+  const seq = store.inbox.accept(inbound({ text: "kept" }), "waiting")?.seq ?? 0;
+  store.inbox.settle(seq, "answered");
+  const picture = { type: "image", mediaType: "image/png", data } as const;
+  const words = { type: "text", text: "kept" } as const;
+  store.history.append(at, seq, { role: "user", content: [words, picture] }, 3);
+  store.outbox.sent(store.outbox.add(at, { text: "", files: [file] }, seq), "1");
+  store.outbox.add(at, { text: "", files: [file] }, seq);
+  store.inbox.accept(inbound({ sender: { id: "6", name: "Cy" } }), "held");
+  store.people.put({ channel: "telegram", id: "6", name: "Cy", standing: "asked" });
+  store.people.told("telegram", "6");
+
+  time += 6 * 24 * 60 * 60_000;
+  expect(store.prune(100)).toBe(0);
+  time += 30 * 24 * 60 * 60_000;
+  expect(store.prune(100)).toBe(6);
+  expect(store.inbox.counts()).toMatchObject({ ignored: 1, held: 0, answered: 1 });
+  expect(store.people.countUnknown()).toBe(0);
+  const turn = store.history.view(at).rows[0]?.turn;
+  expect(JSON.stringify(turn)).toMatch(/kept.*no longer kept/);
+  expect(store.outbox.next(at)?.message.files?.[0]?.data).toHaveLength(1);
+  const db = new Database(join(folder, "barnacle.db"), { readonly: true });
+  const left = (table: string): unknown =>
+    db.prepare(`SELECT COUNT(*) FROM ${table}`).pluck().get();
+  expect([left("outbox"), left("media")]).toEqual([1, 1]);
+  db.close();
+});
