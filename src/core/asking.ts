@@ -15,6 +15,8 @@ import { textTokens, turnTokens } from "./tokens.ts";
 export interface Models {
   /** Of the preferred model. */
   readonly id: string;
+  /** Any of them may answer in its stead. */
+  readonly fallbackIds: readonly string[];
   readonly contextWindow: number;
   readonly maxOutputTokens: number;
   ask(request: ModelRequest, signal: AbortSignal): Promise<Answer>;
@@ -132,6 +134,7 @@ export function createAsking(options: AskingOptions): Asking {
       at,
       sender,
       model: models.id,
+      fallbacks: models.fallbackIds,
       inputTokens,
       maxOutputTokens,
     });

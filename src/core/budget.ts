@@ -39,6 +39,8 @@ export interface Budget {
     readonly at: Address;
     readonly sender: string;
     readonly model: string;
+    /** What may answer instead, at its own price. */
+    readonly fallbacks: readonly string[];
     readonly inputTokens: number;
     readonly maxOutputTokens: number;
   }): Reservation;
@@ -74,8 +76,8 @@ export function createBudget(options: {
   };
 
   return {
-    reserve({ at, sender, model, inputTokens, maxOutputTokens }) {
-      const price = prices.get(model);
+    reserve({ at, sender, model, fallbacks, inputTokens, maxOutputTokens }) {
+      const price = highest([model, ...fallbacks].flatMap((id) => prices.get(id) ?? []));
       let output = maxOutputTokens;
       for (const { name, limit, spent } of scopes(at)) {
         const room = roomIn(limit, spent, inputTokens, price);
@@ -95,7 +97,7 @@ export function createBudget(options: {
         fail(charged) {
           if (!charged) return usage.release(id);
           const read = { inputTokens, cachedInputTokens: 0, outputTokens: 0 };
-          usage.settle(id, read, costOf(read, price), model);
+          usage.settle(id, read, costOf(read, prices.get(model)), model);
         },
       };
     },
@@ -125,6 +127,17 @@ export function createBudget(options: {
         ...(models.length > 0 ? ["", "**Models in this chat**", ...models] : []),
       ].join("\n");
     },
+  };
+}
+
+/** Who will answer is not known before the call, so the dearest of each is reckoned with. */
+function highest(prices: readonly Price[]): Price | undefined {
+  if (prices.length === 0) return undefined;
+  const most = (of: (price: Price) => number): number => Math.max(...prices.map(of));
+  return {
+    inputUsd: most(({ inputUsd }) => inputUsd),
+    cachedInputUsd: most(({ cachedInputUsd }) => cachedInputUsd),
+    outputUsd: most(({ outputUsd }) => outputUsd),
   };
 }
 
@@ -168,5 +181,5 @@ function describe(limit: Limit, spent: Spent): string {
 }
 
 function usedUp(name: string, limit: Limit, spent: Spent): string {
-  return `Today's budget for ${name} is used up (${describe(limit, spent)}), so I did not ask the model. It starts anew at 00:00 UTC; the operator can raise "budget" in the config.`;
+  return `Today's budget for ${name} is used up, or too small for another call (${describe(limit, spent)}), so I did not ask the model. It starts anew at 00:00 UTC; the operator can raise "budget" in the config.`;
 }

@@ -43,6 +43,7 @@ function asModels(chain: ReturnType<typeof createModelChain>): Models {
   const { id, contextWindow, maxOutputTokens } = chain.first;
   return {
     id,
+    fallbackIds: chain.models.slice(1).map((model) => model.id),
     contextWindow,
     maxOutputTokens,
     async ask(request, signal) {
@@ -59,6 +60,7 @@ function asModels(chain: ReturnType<typeof createModelChain>): Models {
 /** With `--allow-empty`. */
 const noModel: Models = {
   id: "none",
+  fallbackIds: [],
   contextWindow: 100_000,
   maxOutputTokens: 1000,
   async ask() {

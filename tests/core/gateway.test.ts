@@ -526,6 +526,23 @@ test("the budget stops the call before it is made, warns at 80 %, and explains",
   expect(models.requests).toHaveLength(1);
 });
 
+test("the budget reckons with the dearest model that may answer", async () => {
+  const models = scriptedModel(() => says("cheap"), { fallbackIds: ["dear"] });
+  const price = (usd: number) => ({ inputUsd: usd, cachedInputUsd: usd, outputUsd: usd });
+  const { channel } = openWorld({
+    models,
+    prices: new Map([
+      ["scripted", price(1)],
+      ["dear", price(10_000)],
+    ]),
+    budget: { perDay: { usd: 0.5 }, perChatPerDay: {} },
+  });
+  await channel.say(inbound());
+  await until("the explanation", () => channel.sent.length === 1);
+  expect(channel.sent[0]?.message.text).toContain("is used up");
+  expect(models.requests).toEqual([]);
+});
+
 test("a reply whose fate is unknown is sent once more, and says so; a refused one is not", async () => {
   const { channel } = openWorld({ models: echo() });
   let failures = 0;

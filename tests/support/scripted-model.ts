@@ -12,6 +12,7 @@ export function scriptedModel(
   const requests: ModelRequest[] = [];
   return {
     id: "scripted",
+    fallbackIds: [],
     contextWindow: 100_000,
     maxOutputTokens: 1000,
     ...over,
