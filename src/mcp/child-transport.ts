@@ -16,7 +16,7 @@ export interface ChildOptions {
 }
 
 /** How long a child may take to end by itself once its stdin is closed. */
-const graceMs = 2000;
+const graceMs = 4000;
 const maxStderrLines = 50;
 const maxStderrLine = 500;
 /** Messages that nobody asked for, before the child is taken for broken. */

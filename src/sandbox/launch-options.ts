@@ -1,22 +1,62 @@
-import * as z from "zod";
-import { sandboxLimits, sharedSpace, spacePattern } from "./settings.ts";
+import { isAbsolute } from "node:path";
+import { parseArgs } from "node:util";
+import { defaultLimits, type SandboxLimits, sharedSpace, spacePattern } from "./settings.ts";
 
 /** What the gateway hands to the launcher as arguments. */
-export const launchOptions = z.object({
-  workspace: z.string().startsWith("/"),
-  space: z
-    .string()
-    .regex(spacePattern)
-    .refine((name) => name !== sharedSpace),
-  by: z.enum(["landlock", "bubblewrap", "none"]),
-  server: z.string().startsWith("/"),
-  limits: sandboxLimits,
+export interface LaunchOptions {
+  readonly workspace: string;
+  readonly space: string;
+  readonly by: "landlock" | "bubblewrap" | "none";
+  readonly server: string;
+  readonly limits: SandboxLimits;
   /** Whose end is ours. */
-  parent: z.coerce.number(),
+  readonly parent: number;
   /** A lower Landlock ABI than the kernel's, to see how an older one does. */
-  abi: z.coerce.number().default(Number.MAX_SAFE_INTEGER),
+  readonly abi: number;
   /** Set by ourselves for the second start, inside bubblewrap. */
-  inside: z.boolean().default(false),
-});
+  readonly inside: boolean;
+}
 
-export type LaunchOptions = z.infer<typeof launchOptions>;
+export interface ProbeOptions {
+  /** "auto" or one way to confine. */
+  readonly probe: string;
+  readonly workspace: string | undefined;
+}
+
+/** By hand, since loading zod would take a third of the launcher's time. Throws a sentence for whoever calls it. */
+export function parseLaunchOptions(args: readonly string[]): LaunchOptions | ProbeOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      probe: { type: "string" },
+      workspace: { type: "string", default: "" },
+      space: { type: "string", default: "" },
+      by: { type: "string", default: "" },
+      server: { type: "string", default: "" },
+      limits: { type: "string", default: "{}" },
+      parent: { type: "string", default: String(process.ppid) },
+      abi: { type: "string", default: String(Number.MAX_SAFE_INTEGER) },
+      inside: { type: "boolean", default: false },
+    },
+  });
+  const { probe, workspace, space, by, server, inside } = values;
+  if (probe !== undefined) return { probe, workspace: workspace === "" ? undefined : workspace };
+  if (!isAbsolute(workspace)) throw new Error("--workspace must be an absolute path.");
+  if (!isAbsolute(server)) throw new Error("--server must be an absolute path.");
+  if (!spacePattern.test(space) || space === sharedSpace) {
+    throw new Error("--space must be 1 to 64 letters, digits, - and _, and not the shared one.");
+  }
+  if (by !== "landlock" && by !== "bubblewrap" && by !== "none") {
+    throw new Error('--by must be "landlock", "bubblewrap" or "none".');
+  }
+  return {
+    workspace,
+    space,
+    by,
+    server,
+    inside,
+    limits: { ...defaultLimits, ...(JSON.parse(values.limits) as Partial<SandboxLimits>) },
+    parent: Number(values.parent),
+    abi: Number(values.abi),
+  };
+}

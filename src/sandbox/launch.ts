@@ -4,7 +4,6 @@
  */
 import { realpathSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { bubblewrapCommand } from "./confine/bubblewrap.ts";
 import { confine, grantsFor, withoutWalls } from "./confine/confine.ts";
 import { spaceFolder } from "./confine/grants.ts";
@@ -12,30 +11,16 @@ import { openNative } from "./confine/native.ts";
 import { unprivilegedId } from "./confine/privileges.ts";
 import { probe } from "./confine/probe.ts";
 import { prepareSpace } from "./confine/space.ts";
-import { type LaunchOptions, launchOptions } from "./launch-options.ts";
+import { type LaunchOptions, parseLaunchOptions } from "./launch-options.ts";
 import type { ServerSettings } from "./settings.ts";
 
-const { values } = parseArgs({
-  options: {
-    probe: { type: "string" },
-    workspace: { type: "string" },
-    space: { type: "string" },
-    by: { type: "string" },
-    server: { type: "string" },
-    limits: { type: "string", default: "{}" },
-    parent: { type: "string", default: String(process.ppid) },
-    abi: { type: "string" },
-    inside: { type: "boolean" },
-  },
-});
-
 try {
-  if (values.probe !== undefined) {
-    const found = await probe(values.probe, import.meta.filename, values.workspace);
+  const options = parseLaunchOptions(process.argv.slice(2));
+  if ("probe" in options) {
+    const found = await probe(options.probe, import.meta.filename, options.workspace);
     writeSync(1, `${JSON.stringify(found)}\n`);
   } else {
-    const limits: unknown = JSON.parse(values.limits);
-    await launch(launchOptions.parse({ ...values, limits }));
+    await launch(options);
   }
 } catch (error) {
   process.stderr.write(`The sandbox could not start: ${String(error)}\n`);

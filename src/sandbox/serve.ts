@@ -25,6 +25,9 @@ import type { ServerSettings } from "./settings.ts";
 import { inputs, sandboxSpecs, uploadInput, uploadTool } from "./specs.ts";
 import { wholeLines } from "./whole-lines.ts";
 
+/** For the end of all commands; more than the search for them may take. */
+const endMs = 5000;
+
 type Handler = (input: unknown, signal: AbortSignal) => string | Promise<string>;
 
 /** Serves until stdin ends. `entry` is the file that this process runs, started again for its threads. */
@@ -33,14 +36,19 @@ export async function serve(settings: ServerSettings, entry: string): Promise<vo
   await readWhole("/dev/null");
   renewTemporary(settings);
   const commands = createCommands(settings, entry);
+  let isEnding = false;
   const end = (code: number): void => {
-    commands.end();
-    process.exit(code);
+    if (isEnding) return;
+    isEnding = true;
+    setTimeout(() => process.exit(code), endMs).unref();
+    void commands.end().finally(() => process.exit(code));
   };
   process.stdin.once("end", () => end(0)).once("close", () => end(0));
   process.stdout.once("error", () => end(1));
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => end(0));
-  process.once("uncaughtException", (error) => {
+  // `on`, not `once`: the kernel tells of the gateway's end once for each of its threads, and a signal without a
+  // handler would end this process amid ending its commands.
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => end(0));
+  process.on("uncaughtException", (error) => {
     process.stderr.write(`The sandbox failed: ${error.stack ?? error.message}\n`);
     end(1);
   });

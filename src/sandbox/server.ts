@@ -2,10 +2,10 @@
 import { isMainThread, parentPort, workerData } from "node:worker_threads";
 import type { CommandJob } from "./command/run.ts";
 import type { SearchJob } from "./files/search.ts";
-import { serverSettings } from "./settings.ts";
+import type { ServerSettings } from "./settings.ts";
 
 if (isMainThread) {
-  const settings = serverSettings.parse(JSON.parse(process.argv[2] ?? "{}"));
+  const settings = JSON.parse(process.argv[2] ?? "") as ServerSettings;
   const { serve } = await import("./serve.ts");
   await serve(settings, process.argv[1] ?? "");
 } else if (parentPort !== null) {

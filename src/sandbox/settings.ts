@@ -1,55 +1,59 @@
-import * as z from "zod";
+import type { Grant } from "./confine/landlock.ts";
+import type { SignalWall } from "./confine/filter.ts";
 
 /** What a sandbox process may use. Bytes, milliseconds and counts. */
-export const sandboxLimits = z.object({
+export interface SandboxLimits {
   /** Of one file, whoever writes it. */
-  fileBytes: z.number().default(256 * 1024 * 1024),
+  readonly fileBytes: number;
   /** Kept free on the disk: 5 % of it, but no more than this. */
-  diskReserveBytes: z.number().default(256 * 1024 * 1024),
+  readonly diskReserveBytes: number;
   /** By which one command may lessen the free space and the free inodes of the disk. */
-  commandDiskBytes: z.number().default(1024 * 1024 * 1024),
-  commandInodes: z.number().default(100_000),
+  readonly commandDiskBytes: number;
+  readonly commandInodes: number;
   /** Anonymous memory of a command's processes in sum; each may have no more data than this either. */
-  commandMemoryBytes: z.number().default(1024 * 1024 * 1024),
+  readonly commandMemoryBytes: number;
   /** Processes and threads above what the user has when the sandbox starts. */
-  processes: z.number().default(160),
-  openFiles: z.number().default(1024),
+  readonly processes: number;
+  readonly openFiles: number;
   /** Of what one command prints; the middle is left out. */
-  outputBytes: z.number().default(48 * 1024),
+  readonly outputBytes: number;
   /** Of an attachment. */
-  uploadBytes: z.number().default(25 * 1024 * 1024),
-});
+  readonly uploadBytes: number;
+}
 
-export type SandboxLimits = z.infer<typeof sandboxLimits>;
+const mebibyte = 1024 * 1024;
+
+export const defaultLimits: SandboxLimits = {
+  fileBytes: 256 * mebibyte,
+  diskReserveBytes: 256 * mebibyte,
+  commandDiskBytes: 1024 * mebibyte,
+  commandInodes: 100_000,
+  commandMemoryBytes: 1024 * mebibyte,
+  processes: 160,
+  openFiles: 1024,
+  outputBytes: 48 * 1024,
+  uploadBytes: 25 * mebibyte,
+};
 
 /** What the launcher tells the server that it becomes. Nothing in it is secret: commands can see it. */
-export const serverSettings = z.object({
-  space: z.string(),
+export interface ServerSettings {
+  readonly space: string;
   /** The workspace's root, for persona and skill files. */
-  root: z.string(),
+  readonly root: string;
   /** The folder of the space: every tool's working folder. */
-  home: z.string(),
+  readonly home: string;
   /** The folder shared by all spaces, and whether this one may write it. */
-  shared: z.string(),
-  mayWriteShared: z.boolean(),
-  by: z.enum(["landlock", "bubblewrap", "none"]),
+  readonly shared: string;
+  readonly mayWriteShared: boolean;
+  readonly by: "landlock" | "bubblewrap" | "none";
   /** Whether a signal to everybody (-1) reaches descendants only, so that it can be used to end them all. */
-  signalsStayInside: z.boolean(),
+  readonly signalsStayInside: boolean;
   /** Passed on to the filter for commands. */
-  signalWall: z.enum(["domain", "user", "filter"]),
+  readonly signalWall: SignalWall;
   /** For the narrower domain of commands; none without Landlock. */
-  landlock: z
-    .object({
-      abi: z.number(),
-      grants: z.array(
-        z.object({ path: z.string(), access: z.enum(["read", "execute", "write", "device"]) }),
-      ),
-    })
-    .optional(),
-  limits: sandboxLimits,
-});
-
-export type ServerSettings = z.infer<typeof serverSettings>;
+  readonly landlock?: { readonly abi: number; readonly grants: readonly Grant[] } | undefined;
+  readonly limits: SandboxLimits;
+}
 
 /** Names of spaces are folder names as well. */
 export const spacePattern = /^[A-Za-z0-9_-]{1,64}$/;

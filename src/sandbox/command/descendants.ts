@@ -51,37 +51,54 @@ export function signalAll(signal: NodeJS.Signals): void {
 
 /**
  * Ends every descendant, whatever it does to live on. With `everybody` (a signal to -1 stays inside the sandbox) the
- * kernel does it in one step that no fork outruns; without, all are stopped before they are killed. Returns whether
- * none is left.
+ * kernel does it in one step that no fork outruns; without, those that outran the first kill are stopped before they
+ * are killed. Returns whether none is left.
  */
 export function endAll(everybody: boolean): boolean {
-  const giveUpAt = performance.now() + giveUpMs;
-  for (let round = 0; performance.now() < giveUpAt; round += 1) {
-    if (round > 0) Atomics.wait(pause, 0, 0, pauseMs);
-    if (everybody) send(-1, "SIGKILL");
-    else stopAll();
-    signalAll("SIGKILL");
-    if (descendants().every(({ isZombie }) => isZombie)) return true;
-  }
-  return false;
+  if (!killAll(everybody) && !everybody) stopAll();
+  return untilQuiet(() => killAll(everybody));
+}
+
+/** Whether there was nobody. */
+function killAll(everybody: boolean): boolean {
+  if (everybody) send(-1, "SIGKILL");
+  const living = descendants().filter(({ isZombie }) => !isZombie);
+  for (const { pid } of living) send(pid, "SIGKILL");
+  return living.length === 0;
+}
+
+/** A stopped process cannot fork. */
+function stopAll(): void {
+  const stopped = new Set<number>();
+  untilQuiet(() => {
+    const others = descendants().filter(({ pid, isZombie }) => !isZombie && !stopped.has(pid));
+    for (const { pid } of others) {
+      send(pid, "SIGSTOP");
+      stopped.add(pid);
+    }
+    return others.length === 0;
+  });
 }
 
 /** A killed process takes a moment to be gone, and this must not return before. */
 const giveUpMs = 3000;
 const pauseMs = 2;
 const pause = new Int32Array(new SharedArrayBuffer(4));
+const quietLooks = 3;
 
-/** Until a look finds nobody new: a stopped process cannot fork. */
-function stopAll(): void {
-  const stopped = new Set<number>();
-  for (let round = 0; round < 50; round += 1) {
-    const found = descendants().filter(({ pid, isZombie }) => !isZombie && !stopped.has(pid));
-    if (found.length === 0) return;
-    for (const { pid } of found) {
-      send(pid, "SIGSTOP");
-      stopped.add(pid);
-    }
+/**
+ * Looks until nobody was found several times in a row. Once is not enough: while /proc is read, a parent may be gone
+ * before it is reached, and its children then seem to be nobody's.
+ */
+function untilQuiet(look: () => boolean): boolean {
+  const giveUpAt = performance.now() + giveUpMs;
+  let quiet = 0;
+  while (quiet < quietLooks) {
+    quiet = look() ? quiet + 1 : 0;
+    if (performance.now() > giveUpAt) return false;
+    if (quiet === 0) Atomics.wait(pause, 0, 0, pauseMs);
   }
+  return true;
 }
 
 function send(pid: number, signal: NodeJS.Signals): void {

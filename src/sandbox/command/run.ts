@@ -21,8 +21,8 @@ export interface Commands {
   /** Whether no command is running or waiting. */
   isIdle(): boolean;
   run(input: CommandInput, signal: AbortSignal): Promise<string>;
-  /** Ends whatever runs, now and without waiting. */
-  end(): void;
+  /** Ends whatever runs, and the thread that could start more. */
+  end(): Promise<void>;
 }
 
 export interface CommandJob {
@@ -67,7 +67,12 @@ export function createCommands(settings: ServerSettings, entry: string): Command
       last = mine.catch(() => undefined).finally(() => (waiting -= 1));
       return mine;
     },
-    end: () => void endAll(settings.signalsStayInside),
+    async end() {
+      endAll(settings.signalsStayInside);
+      if (thread === undefined) return;
+      await (await thread).terminate();
+      endAll(settings.signalsStayInside);
+    },
   };
 }
 
