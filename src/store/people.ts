@@ -92,6 +92,13 @@ function erase(db: Database, channel: string, id: string): number {
   run(`DELETE FROM history_words WHERE rowid IN (${rows})`, channel, id);
   removed += run(`DELETE FROM calls WHERE history_seq IN (${rows})`, channel, id);
   removed += run(`DELETE FROM history WHERE inbox_seq IN (${theirs})`, channel, id);
+  run(
+    `DELETE FROM media WHERE id IN (
+       SELECT json_extract(file.value, '$.media') FROM outbox, json_each(outbox.body, '$.files') AS file
+       WHERE outbox.inbox_seq IN (${theirs}))`,
+    channel,
+    id,
+  );
   removed += run(`DELETE FROM outbox WHERE inbox_seq IN (${theirs})`, channel, id);
   removed += run("DELETE FROM inbox WHERE channel = ? AND sender_id = ?", channel, id);
   removed += run("DELETE FROM people WHERE channel = ? AND id = ?", channel, id);

@@ -19,7 +19,8 @@ export function createPrune(db: Database, now: () => number): (limit: number) =>
     [
       keepSilentMs,
       `DELETE FROM inbox WHERE seq IN (SELECT seq FROM inbox
-         WHERE state IN ('ignored', 'replaced') AND settled_at < @before LIMIT @limit)`,
+         WHERE state IN ('ignored', 'replaced') AND settled_at < @before
+           AND NOT EXISTS (SELECT 1 FROM history WHERE inbox_seq = inbox.seq) LIMIT @limit)`,
     ],
     [
       keepSentMs,

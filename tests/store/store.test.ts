@@ -177,7 +177,9 @@ test("an erased person is gone from every table, others stay", () => {
     { role: "user", content: [{ type: "text", text: "private words" }] },
     3,
   );
-  store.outbox.add(at, { text: "about private words" }, seq);
+  const data = new TextEncoder().encode("private words");
+  const file = { name: "conversation.md", mediaType: "text/markdown", data };
+  store.outbox.add(at, { text: "about private words", files: [file] }, seq);
   store.people.put({ channel: "telegram", id: "7", name: "Eve", standing: "allowed" });
   const other = store.inbox.accept(inbound(), "waiting")?.seq ?? 0;
   store.history.append(at, other, { role: "user", content: [{ type: "text", text: "kept" }] }, 3);
@@ -186,6 +188,9 @@ test("an erased person is gone from every table, others stay", () => {
   expect(store.history.all(at)).toHaveLength(1);
   expect(store.outbox.pending()).toBe(0);
   expect(store.people.find("telegram", "7")).toBeUndefined();
+  const db = new Database(join(folder, "barnacle.db"), { readonly: true });
+  expect(db.prepare("SELECT COUNT(*) FROM media").pluck().get()).toBe(0);
+  db.close();
 });
 
 test("the command line's writing is noticed", () => {
@@ -314,7 +319,8 @@ test("what is silent, sent or old media goes after its time; words, and what is 
   const file = { name: "a.bin", mediaType: "x/y", data };
   store.inbox.accept(inbound(), "ignored");
   const seq = store.inbox.accept(inbound({ text: "kept" }), "waiting")?.seq ?? 0;
-  store.inbox.settle(seq, "answered");
+  // Left unanswered, yet part of the history: what erases a person finds it by this row.
+  store.inbox.settle(seq, "ignored");
   const picture = { type: "image", mediaType: "image/png", data } as const;
   const words = { type: "text", text: "kept" } as const;
   store.history.append(at, seq, { role: "user", content: [words, picture] }, 3);
@@ -328,7 +334,7 @@ test("what is silent, sent or old media goes after its time; words, and what is 
   expect(store.prune(100)).toBe(0);
   time += 30 * 24 * 60 * 60_000;
   expect(store.prune(100)).toBe(6);
-  expect(store.inbox.counts()).toMatchObject({ ignored: 1, held: 0, answered: 1 });
+  expect(store.inbox.counts()).toMatchObject({ ignored: 2, held: 0 });
   expect(store.people.countUnknown()).toBe(0);
   const turn = store.history.view(at).rows[0]?.turn;
   expect(JSON.stringify(turn)).toMatch(/kept.*no longer kept/);
