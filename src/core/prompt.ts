@@ -34,13 +34,20 @@ export function messageText(message: InboundMessage, files: readonly string[]): 
   const who = isPrivate ? name : `${name} (id ${oneLine(sender.id)})`;
   const lines = [`[${time} UTC, ${who}]`];
   if (quoted !== undefined) {
-    const words = quoted.text.slice(0, 2000).replaceAll("\n", "\n> ");
+    const words = unforged(quoted.text.slice(0, 2000)).replaceAll("\n", "\n> ");
     lines.push(`In reply to ${oneLine(quoted.sender)}:`, `> ${words}`);
   }
   if (forwarded) lines.push("Forwarded, someone else's words:");
-  if (text !== "") lines.push(text);
+  if (text !== "") lines.push(unforged(text));
   lines.push(...files);
   return lines.join("\n");
+}
+
+/** Only we write the line that says who speaks: one within somebody's words is shown to be theirs. */
+function unforged(words: string): string {
+  return words
+    .replaceAll(/\r\n?|[\u2028\u2029]/g, "\n")
+    .replaceAll(/^[^\S\n]*\[(?=\d{4}-\d\d-\d\d \d\d:\d\d UTC)/gm, "> [");
 }
 
 /** A name is chosen by its bearer: it must not be able to end the bracket and go on as the system. */
