@@ -53,7 +53,7 @@ Examples:
           );
           print(
             person,
-            `${person.name} (${id} on ${channel}) is ${standing} now.`,
+            `${person.name} (${id} on ${channel}) is ${person.standing} now.`,
             flags.json === true,
           );
         });
@@ -89,7 +89,10 @@ function decide(
   standing: "allowed" | "blocked",
 ): Person {
   return store.transaction(() => {
-    const name = store.people.find(channel, id)?.name ?? id;
+    const known = store.people.find(channel, id);
+    // To be let in is less than the owner has.
+    if (known?.standing === "owner" && standing === "allowed") return known;
+    const name = known?.name ?? id;
     const person = store.people.put({ channel, id, name, standing });
     store.inbox.release(channel, id, standing === "allowed" ? "waiting" : "ignored");
     return person;

@@ -81,3 +81,13 @@ test("the health socket is for this user alone, in a folder that is open to all"
   const { mode } = statSync(join(rig.folders.state, "health.sock"));
   expect((mode & 0o777).toString(8)).toBe("600");
 }, 40_000);
+
+test("approving the owner does not take the bot from them", async () => {
+  rig = await openRig();
+  const store = openStore({ folder: rig.folders.state });
+  store.people.put({ channel: "telegram", id: "8", name: "Ann", standing: "owner" });
+  const { out } = await barnacle("people", "approve", "telegram", "8");
+  expect(out).toContain("is owner now");
+  expect(store.people.find("telegram", "8")?.standing).toBe("owner");
+  store.close();
+}, 40_000);

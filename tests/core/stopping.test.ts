@@ -106,6 +106,7 @@ test("a turn that is stopped while the state cannot be written is done when it c
   await until("the end of the turn", () => store.inbox.find(message)?.state === "answered");
   await channel.say(inbound({ text: "next" }));
   await until("the next answer", () => channel.textsTo("1001").includes("short answer"));
+  expect(store.inbox.counts()).toMatchObject({ waiting: 0, running: 0, answered: 2 });
 }, 30_000);
 
 test("a reply whose receipt could not be stored at first is not sent again", async () => {
