@@ -50,7 +50,7 @@ export class Output {
 }
 
 /** Without terminal sequences, control characters and characters that reorder text. */
-export function harmless(text: string): string {
+function harmless(text: string): string {
   return stripVTControlCharacters(text)
     .replaceAll(/\r\n?/g, "\n")
     .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");

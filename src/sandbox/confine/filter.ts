@@ -160,7 +160,7 @@ const op = { load: 0x20, equal: 0x15, greaterOrEqual: 0x35, anyBits: 0x45, and: 
 type Instruction = readonly [code: number, onTrue: number, onFalse: number, k: number];
 
 /** The program of a list of denials: everything else is allowed; another architecture's calls kill. */
-export function assemble(denials: readonly Denial[]): Uint8Array {
+function assemble(denials: readonly Denial[]): Uint8Array {
   const table = numbers();
   const arch = process.arch === "arm64" ? "arm64" : "x64";
   const program: Instruction[] = [
