@@ -15,6 +15,8 @@ import { prepareWorkspace } from "./workspace.ts";
 import type { TryChat } from "./try.ts";
 
 const interrupted = 130;
+/** As the shell tells of a program that wrote into a closed pipe. */
+const nobodyReads = 141;
 
 export interface ChatPlaces {
   readonly state: string;
@@ -51,12 +53,15 @@ export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise
     if (!runsCommands) tell(explanation);
     if (streams.interactive) tell(`/help shows the commands, Ctrl+D leaves. Log: ${logFile}`);
     app.start();
+    const unread = new AbortController();
+    streams.output.on("error", () => unread.abort());
+    const over = AbortSignal.any([signal, unread.signal]);
     const stopped = Promise.withResolvers<"interrupted">();
-    signal.addEventListener("abort", () => stopped.resolve("interrupted"));
+    over.addEventListener("abort", () => stopped.resolve("interrupted"));
     const ending = await Promise.race([terminal.finished, stopped.promise]);
-    if (ending === "interrupted") return interrupted;
-    await untilSaid(state.store, signal);
-    return 0;
+    if (ending !== "interrupted") await untilSaid(state.store, over);
+    if (unread.signal.aborted) return nobodyReads;
+    return ending === "interrupted" ? interrupted : 0;
   } finally {
     await app?.stop();
     state.close();
