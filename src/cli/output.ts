@@ -1,3 +1,4 @@
+import { wrapText } from "../channels/terminal/wrap-text.ts";
 import { ConfigError, StateError } from "../contracts/errors.ts";
 import { errorText } from "../lib/error-text.ts";
 
@@ -29,6 +30,11 @@ export class CliError extends Error {
 export function print(data: unknown, text: string, json: boolean): void {
   const shown = json ? JSON.stringify({ schemaVersion: 1, ok: true, data }, null, 2) : text;
   process.stdout.write(`${shown}\n`);
+}
+
+/** A sentence for the person at the terminal, on stderr: never among the data. */
+export function tell(sentence: string): void {
+  process.stderr.write(`${wrapText(sentence, process.stderr.columns)}\n`);
 }
 
 /** Runs a command's action: what it throws becomes a sentence on stderr (or a JSON error) and an exit code. */

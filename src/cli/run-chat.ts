@@ -1,6 +1,6 @@
 /** A chat in this terminal: the whole gateway, with the terminal as its only channel and its user as the owner. */
-import { createWriteStream } from "node:fs";
-import { join } from "node:path";
+import { createWriteStream, mkdirSync, writeFileSync } from "node:fs";
+import { basename, join, parse } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { terminalAddress } from "../channels/terminal/identity.ts";
 import { type LoadedConfig, parseConfig } from "../config/load.ts";
@@ -9,14 +9,13 @@ import { createLog } from "../lib/log.ts";
 import { createRedactor } from "../lib/redact.ts";
 import { type App, openApp } from "../main.ts";
 import { kinds } from "./kinds.ts";
+import { tell } from "./output.ts";
 import { untilSignal } from "./signals.ts";
 import { openLockedState } from "./state.ts";
 import { prepareWorkspace } from "./workspace.ts";
 import type { TryChat } from "./try.ts";
 
 const interrupted = 130;
-/** As the shell tells of a program that wrote into a closed pipe. */
-const nobodyReads = 141;
 
 export interface ChatPlaces {
   readonly state: string;
@@ -29,7 +28,10 @@ export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise
     await import("../channels/terminal/create-terminal.ts");
   const signal = untilSignal();
   const streams = processTerminal();
-  const terminal = createTerminal(streams);
+  const terminal = createTerminal({
+    ...streams,
+    saveFile: (name, data) => saveFile(join(places.state, "files"), name, data),
+  });
   prepareWorkspace(places.workspace);
   const state = await openLockedState(places.state);
   const redactor = createRedactor(loaded.secretValues);
@@ -53,26 +55,50 @@ export async function runChat(loaded: LoadedConfig, places: ChatPlaces): Promise
     if (!runsCommands) tell(explanation);
     if (streams.interactive) tell(`/help shows the commands, Ctrl+D leaves. Log: ${logFile}`);
     app.start();
-    const unread = new AbortController();
-    streams.output.on("error", () => unread.abort());
-    const over = AbortSignal.any([signal, unread.signal]);
     const stopped = Promise.withResolvers<"interrupted">();
-    over.addEventListener("abort", () => stopped.resolve("interrupted"));
+    signal.addEventListener("abort", () => stopped.resolve("interrupted"));
     const ending = await Promise.race([terminal.finished, stopped.promise]);
-    if (ending !== "interrupted") await untilSaid(state.store, over);
-    if (unread.signal.aborted) return nobodyReads;
-    return ending === "interrupted" ? interrupted : 0;
+    if (ending === "interrupted") return leave(state.store);
+    if (streams.interactive && isBusy(state.store)) {
+      tell("Waiting for the last answer; Ctrl+C leaves at once.");
+    }
+    await untilSaid(state.store, AbortSignal.any([signal, terminal.unread]));
+    return signal.aborted ? leave(state.store) : 0;
   } finally {
     await app?.stop();
     state.close();
   }
 }
 
+function leave(store: Store): number {
+  if (isBusy(store)) tell("What is unfinished goes on with the next start.");
+  return interrupted;
+}
+
 /** The input has ended, and perhaps not all of the last answer has been printed. */
 async function untilSaid(store: Store, signal: AbortSignal): Promise<void> {
-  const isBusy = (): boolean =>
-    store.inbox.waitingAt(terminalAddress) > 0 || store.outbox.next(terminalAddress) !== undefined;
-  while (isBusy() && !signal.aborted) await delay(20);
+  while (isBusy(store) && !signal.aborted) await delay(20);
+}
+
+function isBusy(store: Store): boolean {
+  return (
+    store.inbox.waitingAt(terminalAddress) > 0 || store.outbox.next(terminalAddress) !== undefined
+  );
+}
+
+/** Never over another file: the second of a name becomes `name-2.md`. */
+function saveFile(folder: string, name: string, data: Uint8Array): string {
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const { name: stem, ext } = parse(basename(name));
+  for (let count = 1; ; count += 1) {
+    const file = join(folder, `${stem}${count === 1 ? "" : `-${count}`}${ext}`);
+    try {
+      writeFileSync(file, data, { flag: "wx", mode: 0o600 });
+      return file;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    }
+  }
 }
 
 /** `try`: the same with a configuration that no file holds. */
@@ -80,8 +106,4 @@ export async function runTryChat({ config, state, workspace }: TryChat): Promise
   const file = join(state, "config.json");
   const loaded = parseConfig(file, JSON.stringify(config), { kinds, env: process.env });
   return await runChat(loaded, { state, workspace });
-}
-
-function tell(sentence: string): void {
-  process.stderr.write(`${sentence}\n`);
 }

@@ -4,6 +4,7 @@ import { Command, Option } from "commander";
 import { errorText } from "../lib/error-text.ts";
 import { installFolder } from "../runtime-files.ts";
 import { detectModel, type DetectedModel, providerNames } from "./try/detect-model.ts";
+import { tell } from "./output.ts";
 import { prepareWorkspace } from "./workspace.ts";
 
 export interface TryChat {
@@ -54,10 +55,6 @@ export function tryCommand(deps: TryDependencies): Command {
         process.exitCode = preflightFailed;
       }
     });
-}
-
-function tell(sentence: string): void {
-  process.stderr.write(`${sentence}\n`);
 }
 
 const help = `

@@ -25,7 +25,8 @@ export function statusText(facts: StatusFacts): string {
   return [
     `**Barnacle ${version}**, up ${duration(uptimeMs)}`,
     `Model of this chat: \`${model}\``,
-    `Messages: ${inbox.waiting} waiting, ${inbox.running} in work, ${inbox.held} held, ${inbox.failed} failed, ${toSend} to send`,
+    // The question itself is among them.
+    `Messages: ${Math.max(0, inbox.waiting - 1)} waiting, ${inbox.running} in work, ${inbox.held} held, ${inbox.failed} failed, ${toSend} to send`,
     "",
     ...channels,
     ...warnings,

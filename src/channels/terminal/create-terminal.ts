@@ -1,14 +1,17 @@
 import { randomUUID } from "node:crypto";
 import type { Readable, Writable } from "node:stream";
+import type { WriteStream } from "node:tty";
 import type { Channel } from "../../contracts/channel.ts";
 import { ChannelError } from "../../contracts/errors.ts";
 import type { Address, Button, InboundMessage, OutboundMessage } from "../../contracts/message.ts";
+import { errorText } from "../../lib/error-text.ts";
 import { harmless } from "../../lib/markdown/harmless.ts";
 import { toAnsiText, toPlainText } from "../../lib/markdown/plain.ts";
 import { offer } from "../offer.ts";
 import { readLines } from "./read-lines.ts";
 import { openScreen } from "./screen.ts";
 import { terminalAddress, terminalSender } from "./identity.ts";
+import { wrapText } from "./wrap-text.ts";
 
 export interface TerminalOptions {
   readonly input: Readable;
@@ -20,11 +23,15 @@ export interface TerminalOptions {
   readonly color: boolean;
   /** The one message to send, as it is, instead of reading the input: for `ask`. Not interactive then. */
   readonly question?: string | undefined;
+  /** Keeps a file for the person and returns where; without it, files are only named. */
+  readonly saveFile?: ((name: string, data: Uint8Array) => string) | undefined;
 }
 
 export interface Terminal extends Channel {
   /** The end of the input, once every message from a pipe has been answered; "interrupted" by Ctrl+C. */
   readonly finished: Promise<"ended" | "interrupted">;
+  /** Aborted once nobody reads the output any more, so that no answer can be printed. */
+  readonly unread: AbortSignal;
   /** Says that the last message from a pipe will get no (further) answer, so that the next one is offered. */
   answered(): void;
 }
@@ -40,11 +47,13 @@ export function processTerminal(): TerminalOptions {
 const maxTextLength = 32_000;
 
 export function createTerminal(options: TerminalOptions): Terminal {
-  const { input, color, question } = options;
+  const { input, output, color, question } = options;
   const interactive = options.interactive && question === undefined;
   const stopped = new AbortController();
   const end = Promise.withResolvers<"ended" | "interrupted">();
   const screen = openScreen({ ...options, interactive });
+  const over = AbortSignal.any([stopped.signal, screen.unread]);
+  over.addEventListener("abort", () => release?.());
   let buttons: readonly Button[] = [];
   let buttonsOf = "";
   let reading: Promise<void> | undefined;
@@ -71,7 +80,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
   }
 
   function spoken(): AsyncIterable<string> {
-    return interactive ? screen.lines(stopped.signal) : readLines(input, stopped.signal);
+    return interactive ? screen.lines(over) : readLines(input, over);
   }
 
   async function read(receive: (message: InboundMessage) => Promise<void>): Promise<void> {
@@ -81,7 +90,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
       if (line.trim() === "") continue;
       const done = Promise.withResolvers<void>();
       release = done.resolve;
-      const isAccepted = await offer(receive, toMessage(line), stopped.signal, () => {
+      const isAccepted = await offer(receive, toMessage(line), over, () => {
         if (!isTold) screen.notice("Your message cannot be stored just now; it is tried again.");
         isTold = true;
       });
@@ -112,8 +121,8 @@ export function createTerminal(options: TerminalOptions): Terminal {
     }
     const id = randomUUID();
     const lines = [
-      ...(message.text.trim() === "" ? [] : [render(message.text)]),
-      ...files.map(({ name, data }) => `[file ${harmlessLine(name)}, ${data.length} bytes]`),
+      ...(message.text.trim() === "" ? [] : [wrapText(render(message.text), columns())]),
+      ...files.map(({ name, data }) => fileLine(harmlessLine(name), data)),
       ...given.map(({ label }, index) => `  [${index + 1}] ${harmlessLine(label)}`),
       ...(given.length > 0 ? ["Type a number to choose."] : []),
     ];
@@ -126,6 +135,21 @@ export function createTerminal(options: TerminalOptions): Terminal {
     return id;
   }
 
+  function fileLine(name: string, data: Uint8Array): string {
+    const what = `[file ${name}, ${data.length} bytes`;
+    if (options.saveFile === undefined) return `${what}]`;
+    try {
+      return `${what}: ${harmlessLine(options.saveFile(name, data))}]`;
+    } catch (error) {
+      return `${what}: it could not be saved, ${errorText(error)}]`;
+    }
+  }
+
+  /** As wide as the window is now. */
+  function columns(): number | undefined {
+    return interactive ? (output as Partial<WriteStream>).columns : undefined;
+  }
+
   const render = color ? toAnsiText : toPlainText;
 
   return {
@@ -133,6 +157,7 @@ export function createTerminal(options: TerminalOptions): Terminal {
     idempotentSend: false,
     render,
     finished: end.promise,
+    unread: screen.unread,
     answered: () => release?.(),
 
     async start(receive, state) {

@@ -15,6 +15,8 @@ interface ScreenOptions {
 /** What a person sees: a prompt, answers above it, a hint while the bot works. In a pipe only the answers. */
 export interface Screen {
   readonly interrupted: boolean;
+  /** Aborted once nobody reads the output any more (`| head -1`). */
+  readonly unread: AbortSignal;
   lines(signal: AbortSignal): AsyncGenerator<string>;
   print(text: string): Promise<void>;
   /** For the person at the terminal; in a pipe nothing, since its output is the answers. */
@@ -35,14 +37,21 @@ export function openScreen({ input, output, interactive, cursor }: ScreenOptions
   let interrupted = false;
   let isHinting = false;
   let broken: Error | undefined;
-  // A reader that went away (`| head -1`) must not end the process with an unhandled error.
+  const unread = new AbortController();
+  // A reader that went away must not end the process with an unhandled error.
   output.on("error", (error: Error) => {
     broken = error;
+    unread.abort();
   });
 
   function clear(): void {
     if (cursor && editor !== undefined) output.write(eraseLine);
     isHinting = false;
+  }
+
+  /** Below what was printed. There is none any more once the input has ended, and answers may still come. */
+  function promptAgain(): void {
+    editor?.prompt(true);
   }
 
   async function* lines(signal: AbortSignal): AsyncGenerator<string> {
@@ -52,6 +61,18 @@ export function openScreen({ input, output, interactive, cursor }: ScreenOptions
       interrupted = true;
       rl.close();
     });
+    rl.on("close", () => {
+      editor = undefined;
+      isHinting = false;
+    });
+    if (cursor) {
+      // Only the hint is in the way of what the person types.
+      input.on("keypress", () => {
+        if (!isHinting || editor === undefined) return;
+        clear();
+        promptAgain();
+      });
+    }
     rl.prompt();
     let pasted: string[] = [];
     const events = on(rl, "line", { close: ["close"], signal });
@@ -80,18 +101,19 @@ export function openScreen({ input, output, interactive, cursor }: ScreenOptions
     get interrupted() {
       return interrupted;
     },
+    unread: unread.signal,
     lines,
     async print(text) {
       clear();
       const space = interactive ? "\n" : "";
       await write(`${text}\n${space}`);
-      if (!interrupted) editor?.prompt(true);
+      promptAgain();
     },
     notice(text) {
       if (!interactive) return;
       clear();
       output.write(`${text}\n`);
-      editor?.prompt(true);
+      promptAgain();
     },
     showTyping() {
       // Never over what the person is typing.
