@@ -87,7 +87,7 @@ install_when_needed() {
 
   local_folder="$project/.barnacle"
   if ! mkdir -p "$local_folder" 2>/dev/null || [[ ! -w $local_folder || ! -w $project ]]; then
-    stop "Something has to be installed or built, and $project cannot be written by $(id -un 2>/dev/null || id -u)." \
+    stop "Something has to be installed or built, and $project cannot be written by user $(id -u)." \
       "Run this once as its owner."
   fi
   log="$local_folder/install.log"

@@ -77,9 +77,10 @@ function loadOrFindings(paths: Paths, findings: Finding[]): LoadedConfig | undef
     }
     return loaded;
   } catch (error) {
-    const said =
-      error instanceof ConfigError ? error.message.replaceAll("\n", "; ") : errorText(error);
-    findings.push({ id: "config", verdict: "FAIL", said, exitCode: exitCodes.config });
+    const said = error instanceof ConfigError ? error.message.split("\n") : [errorText(error)];
+    for (const each of said) {
+      findings.push({ id: "config", verdict: "FAIL", said: each, exitCode: exitCodes.config });
+    }
     return undefined;
   }
 }
