@@ -21,6 +21,7 @@ const program = addPathOptions(new Command("barnacle"))
   .version(version)
   .showHelpAfterError("(add --help for help)")
   .showSuggestionAfterError()
+  .configureHelp({ showGlobalOptions: true })
   .addHelpText(
     "after",
     `

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Requirement } from "../config/check-meaning.ts";
 import { effectiveConfig, explain } from "../config/explain.ts";
 import { loadConfig } from "../config/load.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -6,6 +7,7 @@ import { configJsonSchema } from "../config/schema.ts";
 import type { Kinds } from "../config/schema.ts";
 import { ConfigError } from "../contracts/errors.ts";
 import { errorText } from "../lib/error-text.ts";
+import { configHint } from "./output.ts";
 
 export interface ConfigCommandDeps {
   readonly kinds: Kinds;
@@ -27,10 +29,11 @@ export function configCommand(deps: ConfigCommandDeps): Command {
   command
     .command("check")
     .description("Tell every mistake in the configuration at once")
+    .option("--allow-empty", 'without a model or a channel it is right too, as for "gateway"')
     .option("--json", "print one JSON object")
-    .action(({ json }: Options) => {
+    .action(({ json, allowEmpty }: Options) => {
       answer(deps, json, () => {
-        const { warnings, source } = load(deps);
+        const { warnings, source } = load(deps, allowEmpty === true ? [] : ["llm", "channel"]);
         const lines = [`${source.document.file} is right.`, ...warnings.map(warningLine)];
         return { data: { file: source.document.file, warnings }, text: lines.join("\n") };
       });
@@ -87,6 +90,7 @@ Examples:
 Exits with 0, or 78 when the configuration is wrong, or 2 when the command is.`;
 
 interface Options {
+  readonly allowEmpty?: boolean;
   readonly json?: boolean;
 }
 
@@ -99,8 +103,8 @@ class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
-function load(deps: ConfigCommandDeps): LoadedConfig {
-  return loadConfig(deps.configFile(), { kinds: deps.kinds, env: deps.env });
+function load(deps: ConfigCommandDeps, require: readonly Requirement[] = ["llm"]): LoadedConfig {
+  return loadConfig(deps.configFile(), { kinds: deps.kinds, env: deps.env, require });
 }
 
 function explainOrRefuse(loaded: LoadedConfig, path: string): ReturnType<typeof explain> {
@@ -141,7 +145,7 @@ function failureOf(error: unknown): Failure {
       exitCode: exitConfigError,
       code: "config-invalid",
       message: error.message,
-      hint: `Correct ${error.file}, then run "barnacle config check".`,
+      hint: configHint(error),
       mistakes: error.mistakes,
     };
   }

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { wrapText } from "../channels/terminal/wrap-text.ts";
 import { ConfigError, StateError } from "../contracts/errors.ts";
 import { errorText } from "../lib/error-text.ts";
@@ -43,15 +44,16 @@ export async function guarded(json: boolean, action: () => Promise<void> | void)
     await action();
   } catch (error) {
     const { code, exitCode } = classify(error);
-    const message =
+    const more =
       error instanceof ConfigError
-        ? `${error.file} cannot be used:\n${error.message}`
-        : errorText(error);
+        ? { hint: configHint(error), mistakes: error.mistakes }
+        : undefined;
+    const message = error instanceof ConfigError ? error.message : errorText(error);
     if (json) {
-      const body = { schemaVersion: 1, ok: false, error: { code, message } };
+      const body = { schemaVersion: 1, ok: false, error: { code, message, ...more } };
       process.stdout.write(`${JSON.stringify(body, null, 2)}\n`);
     } else {
-      process.stderr.write(`${message}\n`);
+      process.stderr.write(`${message}\n${more === undefined ? "" : `${more.hint}\n`}`);
     }
     if (
       exitCode === exitCodes.unexpected &&
@@ -64,9 +66,16 @@ export async function guarded(json: boolean, action: () => Promise<void> | void)
   }
 }
 
+/** What to do about a configuration that cannot be used. */
+export function configHint({ file }: ConfigError): string {
+  return existsSync(file)
+    ? `Correct ${file}, then run "barnacle config check".`
+    : 'README.md shows one; "barnacle try" chats without any.';
+}
+
 function classify(error: unknown): { readonly code: string; readonly exitCode: number } {
   if (error instanceof CliError) return error;
-  if (error instanceof ConfigError) return { code: "config", exitCode: exitCodes.config };
+  if (error instanceof ConfigError) return { code: "config-invalid", exitCode: exitCodes.config };
   if (error instanceof StateError) return { code: "state", exitCode: exitCodes.preflight };
   return { code: "unexpected", exitCode: exitCodes.unexpected };
 }

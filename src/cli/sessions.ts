@@ -54,7 +54,7 @@ Examples:
     add(`${name} <session>`, description).action(
       async (session: string, flags: Flags, command: Command) => {
         await guarded(flags.json === true, () => {
-          const address = parseAddressKey(session);
+          const address = addressOf(session);
           const rows = withState(pathsOf(command), (store) => store.history.all(address));
           print(rows.map(forJson), showText(address, session, rows), flags.json === true);
         });
@@ -101,7 +101,19 @@ Examples:
 function showText(address: Address, session: string, rows: readonly HistoryRow[]): string {
   // Whoever wrote these words must not steer the operator's terminal with them.
   if (rows.length > 0) return harmless(exportMarkdown(address, rows)).trimEnd();
-  throw new CliError(
+  throw noConversation(session);
+}
+
+function addressOf(session: string): Address {
+  try {
+    return parseAddressKey(session);
+  } catch {
+    throw noConversation(session); // a % that begins no escape
+  }
+}
+
+function noConversation(session: string): CliError {
+  return new CliError(
     `There is no conversation "${session}". "barnacle sessions list" names them.`,
     "not-found",
     exitCodes.usage,

@@ -1,9 +1,10 @@
 import { Command } from "commander";
-import { guarded, print, table } from "./output.ts";
+import { CliError, exitCodes, guarded, print, table } from "./output.ts";
 import { pathsOf } from "./paths.ts";
 import { withState } from "./state.ts";
 
 const dayMs = 86_400_000;
+const maxDays = 3660;
 
 /** `usage`: tokens and money by model. */
 export function usageCommand(): Command {
@@ -14,7 +15,14 @@ export function usageCommand(): Command {
     .addHelpText("after", "\nExamples:\n  barnacle usage\n  barnacle usage --days 30 --json\n")
     .action(async (flags: { days: string; json?: boolean }, command: Command) => {
       await guarded(flags.json === true, () => {
-        const days = Math.max(1, Math.floor(Number(flags.days)) || 1);
+        const days = Number(flags.days);
+        if (!Number.isInteger(days) || days < 1 || days > maxDays) {
+          throw new CliError(
+            `--days takes a number from 1 to ${maxDays}, not "${flags.days}".`,
+            "usage",
+            exitCodes.usage,
+          );
+        }
         const since = (Math.floor(Date.now() / dayMs) - days + 1) * dayMs;
         const totals = withState(pathsOf(command), (store) => store.usage.totals(since));
         const rows = totals.map((row) => [
