@@ -7,6 +7,7 @@ import { configJsonSchema } from "../config/schema.ts";
 import type { Kinds } from "../config/schema.ts";
 import { ConfigError } from "../contracts/errors.ts";
 import { errorText } from "../lib/error-text.ts";
+import { addExamples } from "./examples.ts";
 import { configHint } from "./output.ts";
 
 export interface ConfigCommandDeps {
@@ -75,19 +76,22 @@ export function configCommand(deps: ConfigCommandDeps): Command {
         };
       });
     });
-  command.addHelpText("after", examples);
+  addExamples(command, examples);
+  command.addHelpText(
+    "after",
+    "\nExits with 0, or 78 when the configuration is wrong, or 2 when the command is.",
+  );
   // Usage mistakes are thrown rather than ending the process here, so that the command line exits in one place.
   for (const each of [command, ...command.commands]) each.exitOverride();
   return command;
 }
 
-const examples = `
-Examples:
-  barnacle config check
-  barnacle config show --json
-  barnacle config explain channel.allowed_users
-
-Exits with 0, or 78 when the configuration is wrong, or 2 when the command is.`;
+const examples = [
+  "barnacle config check",
+  "barnacle config show --json",
+  "barnacle config schema > config.schema.json",
+  "barnacle config explain channel.allowed_users",
+];
 
 interface Options {
   readonly allowEmpty?: boolean;

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import { loadConfig } from "../config/load.ts";
 import { ConfigError } from "../contracts/errors.ts";
 import type { Person, Store } from "../contracts/store.ts";
+import { addExamples } from "./examples.ts";
 import { kinds } from "./kinds.ts";
 import { CliError, exitCodes, guarded, print, table } from "./output.ts";
 import { type Paths, pathsOf } from "./paths.ts";
@@ -13,16 +14,7 @@ interface Flags {
 
 /** `people`: who may write to the bot, beyond the allowlists of the config. */
 export function peopleCommand(): Command {
-  const people = new Command("people").description("Who may write to the bot").addHelpText(
-    "after",
-    `
-Examples:
-  barnacle people code                      the one-time code that makes you the owner
-  barnacle people list
-  barnacle people approve telegram 123456   as if the owner had tapped Allow
-  barnacle people erase telegram 123456 --yes   removes everything they said
-`,
-  );
+  const people = new Command("people").description("Who may write to the bot");
   const add = (name: string, description: string): Command =>
     people.command(name).description(description).option("--json", "print JSON");
 
@@ -87,8 +79,16 @@ Examples:
         });
       },
     );
-  return people;
+  return addExamples(people, examples);
 }
+
+const examples = [
+  "barnacle people code                         the one-time code for the owner",
+  "barnacle people list",
+  "barnacle people approve telegram 123456      as if the owner had tapped Allow",
+  "barnacle people revoke telegram 123456",
+  "barnacle people erase telegram 123456 --yes  removes all that they said",
+];
 
 function decide(
   store: Store,

@@ -4,6 +4,7 @@ import type { HistoryRow } from "../contracts/store.ts";
 import { exportMarkdown } from "../core/export.ts";
 import { harmless } from "../lib/markdown/harmless.ts";
 import { addressKey, parseAddressKey } from "../lib/address.ts";
+import { addExamples } from "./examples.ts";
 import { CliError, exitCodes, guarded, print, table } from "./output.ts";
 import { pathsOf } from "./paths.ts";
 import { withState } from "./state.ts";
@@ -14,19 +15,7 @@ interface Flags {
 
 /** `sessions`: conversations, and the messages that could not be answered. */
 export function sessionsCommand(): Command {
-  const sessions = new Command("sessions")
-    .description("Conversations and dead letters")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  barnacle sessions list
-  barnacle sessions show telegram/123456
-  barnacle sessions export telegram/123456 > conversation.md
-  barnacle sessions failed        messages that could not be answered
-  barnacle sessions retry 42      answer one of them after all
-`,
-    );
+  const sessions = new Command("sessions").description("Conversations and dead letters");
   const add = (name: string, description: string): Command =>
     sessions.command(name).description(description).option("--json", "print JSON");
 
@@ -95,8 +84,16 @@ Examples:
       });
     },
   );
-  return sessions;
+  return addExamples(sessions, examples);
 }
+
+const examples = [
+  "barnacle sessions list",
+  "barnacle sessions show telegram/123456",
+  "barnacle sessions export telegram/123456 > conversation.md",
+  "barnacle sessions failed    messages that could not be answered",
+  "barnacle sessions retry 42  answer one of them after all",
+];
 
 function showText(address: Address, session: string, rows: readonly HistoryRow[]): string {
   // Whoever wrote these words must not steer the operator's terminal with them.

@@ -174,12 +174,14 @@ test("doctor changes nothing, and lists each mistake of the configuration by its
   expect(existsSync(join(folder, "state"))).toBe(false);
 });
 
-test("the help of every command names the folders it works on", async () => {
+test("the help of every command names the folders it works on, and has an example", async () => {
   const { folder } = setup();
   for (const words of [["people", "list"], ["config", "check"], ["usage"]]) {
     const { code, out } = await barnacle([...words, "--help"], { cwd: folder });
     expect(code).toBe(0);
     expect(out).toContain("--config <file>");
     expect(out).toContain("--state <dir>");
+    expect(out).toContain(`Examples:\n  barnacle ${words.join(" ")}`);
+    expect(Math.max(...out.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
   }
 });
