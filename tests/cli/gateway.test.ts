@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest";
@@ -155,15 +155,6 @@ test("without a channel it starts only when told to", async () => {
     expect(gateway.lines.join("\n")).toContain("gateway started");
   }, patience);
   expect(await gateway.stop()).toEqual({ code: 0, signal: null });
-});
-
-test.skipIf(process.getuid?.() === 0)("a state that cannot be written ends it with 3", async () => {
-  const { folder } = setup(good());
-  mkdirSync(join(folder, "state"));
-  chmodSync(join(folder, "state"), 0o500);
-  const { code, error } = await barnacle(["gateway"], { cwd: folder });
-  expect(code).toBe(3);
-  expect(error).toContain("cannot be written");
 });
 
 test("doctor changes nothing, and lists each mistake of the configuration by itself", async () => {
