@@ -6,6 +6,7 @@ import type { Requirement } from "./check-meaning.ts";
 import type { Config } from "./config.ts";
 import { parseDocument, readDocument } from "./document.ts";
 import type { ConfigDocument } from "./document.ts";
+import { guessKinds } from "./guess-kinds.ts";
 import { explainIssues } from "./mistakes.ts";
 import { normalise } from "./normalise.ts";
 import { formatPath, isRecord } from "./path.ts";
@@ -81,7 +82,7 @@ export function parseConfig(file: string, text: string, options: LoadOptions): L
   const mistakes: ConfigMistake[] = [
     ...document.mistakes,
     ...checkMeaning(document, kinds.channelKinds, options.require ?? ["llm"]),
-    ...explainIssues(parsed.error?.issues ?? [], schema, document),
+    ...explainAll(parsed.error?.issues ?? [], schema, document),
     ...secrets.flatMap(({ path, result }) =>
       "mistake" in result
         ? [{ path: formatPath(path), reason: result.mistake, line: document.lineOf(path) }]
@@ -110,6 +111,19 @@ export function parseConfig(file: string, text: string, options: LoadOptions): L
     ...accessWarnings(config, document.value, warn),
   ];
   return { config, warnings, secretValues, source: { document, schema, effective: parsed.data } };
+}
+
+/** Also what stands in a block whose kind is mistyped, as far as the kind can be guessed. */
+function explainAll(
+  issues: Parameters<typeof explainIssues>[0],
+  schema: ConfigSchema,
+  document: ConfigDocument,
+): ConfigMistake[] {
+  const mistakes = explainIssues(issues, schema, document);
+  const guessed = guessKinds(issues, document);
+  if (guessed === undefined) return mistakes;
+  const more = schema.safeParse(guessed.value).error?.issues ?? [];
+  return [...mistakes, ...explainIssues(more, schema, guessed)];
 }
 
 /** Reading order, one mistake a place: what a check says about meaning beats what the schema says about form. */

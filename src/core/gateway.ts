@@ -243,7 +243,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   /** A mistake of ours, which nothing was prepared for: said in the plainest way. False if even that cannot be stored. */
   function bury({ message, seq }: InboxRow): boolean {
-    const text = `I could not answer this message: something went wrong inside of me, and the log tells what. Send it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
+    const text = `I could not answer this message: something went wrong inside of me, and the log tells what. Send it again; on the server, "barnacle sessions retry ${seq}" does the same.`;
     try {
       store.transaction(() => {
         store.inbox.settle(seq, "failed", "A mistake inside of the gateway; see the log.");

@@ -9,7 +9,6 @@ import type { HistoryRow, InboxRow, Store } from "../contracts/store.ts";
 import type { Tool } from "../contracts/tool.ts";
 import { addressKey } from "../lib/address.ts";
 import { backoffMs } from "../lib/backoff.ts";
-import { errorText } from "../lib/error-text.ts";
 import type { Access } from "./access.ts";
 import { type AgentLimits, type Ending, type Journal, runAgent, StoppedByUser } from "./agent.ts";
 import type { Asking } from "./asking.ts";
@@ -259,14 +258,14 @@ export function createTurns(options: TurnsOptions): Turns {
     const waitMs = waitFor(error, attempts);
     log.warn({ address, seq: row.seq, attempts, waitMs, error }, "a turn failed");
     if (error instanceof BudgetError || waitMs === undefined) {
-      giveUp(row, errorText(error));
+      giveUp(row, reasonOf(error));
       return;
     }
     store.transaction(() => {
-      store.inbox.postpone(row.seq, now() + waitMs, errorText(error));
+      store.inbox.postpone(row.seq, now() + waitMs, reasonOf(error));
       if (waitMs > tellWaitMs) {
         const at = new Date(now() + waitMs).toISOString().slice(11, 16);
-        const text = `${errorText(error)} I will try again at ${at} UTC.`;
+        const text = `${reasonOf(error)} I will try again at ${at} UTC.`;
         delivery.enqueue(row.message.address, { text }, row.seq);
       }
     });
@@ -276,7 +275,7 @@ export function createTurns(options: TurnsOptions): Turns {
   function giveUp(row: InboxRow, reason: string): void {
     const { message, seq } = row;
     const { address } = message;
-    const text = `I could not answer this message. ${reason}\n\nSend it again, or ask the operator to run "barnacle sessions retry ${seq}".`;
+    const text = `I could not answer this message. ${reason}\n\nSend it again; on the server, "barnacle sessions retry ${seq}" does the same.`;
     store.transaction(() => {
       endHistory(row, `(${reason})`);
       store.inbox.settle(seq, "failed", reason);
@@ -330,6 +329,12 @@ function textTurn(
     role: "user",
     content: [{ type: "text", text: messageText(message, files) }, ...images],
   };
+}
+
+/** For the chat: only errors that were written for people speak there, others may name paths and worse. */
+function reasonOf(error: unknown): string {
+  const isForPeople = error instanceof ModelError || error instanceof BudgetError;
+  return isForPeople ? error.message : "Something went wrong inside of me; the log tells what.";
 }
 
 /** Milliseconds until the next try; undefined when trying again would not help or has been tried enough. */

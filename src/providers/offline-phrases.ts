@@ -19,7 +19,7 @@ export const phrases: readonly Phrase[] = [
       /^(?:what|which) files (?:are there|do (?:i|you|we) have|are in (?<path>\S+))$/i,
       /^ls(?: (?<path>\S+))?$/i,
     ],
-    input: ({ path }) => (path === undefined || isHere(path) ? {} : { path }),
+    input: ({ path }) => (path === undefined || isHere(path) ? {} : { path: unquoted(path) }),
   },
   {
     tool: "fetch_url",
@@ -39,7 +39,7 @@ export const phrases: readonly Phrase[] = [
       /^(?:create|make|write)(?: (?:the |a )?(?:new )?file)?(?: (?:called|named))? (?<path>\S*[./]\S*) (?:with|containing|saying)(?: the)?(?: (?:text|words|content))? (?<content>.+)$/is,
       /^(?:create|make|write) (?:the |a )?(?:new )?file(?: (?:called|named))? (?<path>\S+) (?:with|containing|saying)(?: the)?(?: (?:text|words|content))? (?<content>.+)$/is,
     ],
-    input: ({ path, content = "" }) => ({ path, content: unquoted(content) }),
+    input: ({ path = "", content = "" }) => ({ path: unquoted(path), content: unquoted(content) }),
   },
   {
     tool: "run_command",

@@ -60,7 +60,7 @@ function answer(request: ModelRequest): AssistantTurn {
   const words = last?.role === "user" ? requestOf(last.content) : "";
   if (isGreeting(words)) return say(introduction(request));
   const understood = understand(words);
-  if (understood === undefined) return say(`${notUnderstood}\n\n${introduction(request)}`);
+  if (understood === undefined) return say(`${notUnderstood} ${offer(request)}`);
   const { phrase, input } = understood;
   if (!request.tools.some(({ name }) => name === phrase.tool)) {
     return say(
@@ -74,15 +74,20 @@ function answer(request: ModelRequest): AssistantTurn {
 const notUnderstood =
   "I did not understand that: I am the built-in offline model, no LLM, and know only a few plain requests.";
 
-function introduction({ tools }: ModelRequest): string {
+const greeting =
+  "Hello! I am the built-in offline model, no LLM: I follow a few plain requests, so that you can try everything around me.";
+
+function introduction(request: ModelRequest): string {
+  return `${greeting} ${offer(request)}`;
+}
+
+function offer({ tools }: ModelRequest): string {
   const known = phrases.filter((phrase) => tools.some(({ name }) => name === phrase.tool));
-  const who =
-    "Hello! I am the built-in offline model, no LLM: I follow a few plain requests, so that you can try everything around me.";
   const how =
-    'For real answers, set `llm` in the config, for example to "anthropic" with an API key.';
-  if (known.length === 0) return `${who} There are no tools here, so I can only say hello. ${how}`;
+    "For real answers, start again with ANTHROPIC_API_KEY, OPENAI_API_KEY or OPENROUTER_API_KEY set, or set `llm` in the config.";
+  if (known.length === 0) return `There are no tools here, so I can only say hello. ${how}`;
   const list = known.map(({ example }) => `- \`${example}\``).join("\n");
-  return `${who} Try one of these:\n\n${list}\n\n${how}`;
+  return `Try one of these:\n\n${list}\n\n${how}`;
 }
 
 function isGreeting(words: string): boolean {
@@ -114,6 +119,9 @@ function report({ callId: id, content, failed }: ToolTurn, turns: readonly Turn[
   const text = textOf(content).trim();
   if (failed) return `That did not work; ${name} says: ${shortened(text)}`;
   if (text === "") return `Done: ${name} finished without any output.`;
+  if (/\[exit code [1-9]\d*\]$/.test(text)) {
+    return `${name} ended with an error:\n\n${fenced(shortened(text))}`;
+  }
   return text.includes("\n")
     ? `This is what ${name} answered:\n\n${fenced(shortened(text))}`
     : `Done, ${name} answered: ${shortened(text)}`;

@@ -91,19 +91,3 @@ test("approving the owner does not take the bot from them", async () => {
   expect(store.people.find("telegram", "8")?.standing).toBe("owner");
   store.close();
 }, 40_000);
-
-test("a chat into a pipe that nobody reads ends, and says nothing into the void for a day", async () => {
-  rig = await openRig();
-  const [node = "", script = ""] = barnacleCommand();
-  const { config, state, workspace } = rig.folders;
-  const places = ["--config", config, "--state", state, "--workspace", workspace];
-  const child = spawn(node, [script, "chat", ...places], {
-    timeout: 30_000,
-    killSignal: "SIGKILL",
-    stdio: ["pipe", "pipe", "ignore"],
-  });
-  child.stdout.destroy();
-  child.stdin.end("echo one\necho two\n");
-  const code = await new Promise((resolve) => child.on("close", resolve));
-  expect(code).toBe(141);
-}, 40_000);

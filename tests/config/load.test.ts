@@ -97,6 +97,7 @@ test("every mistake is told at once, in the file's order, each with its path and
   "lmm": {}
 }`);
   expect(mistakes.map(({ path, line }) => `${path} ${line}`)).toEqual([
+    "llm.model 2",
     "llm.provider 3",
     "llm.api_key 4",
     "channels.Work 7",
@@ -334,4 +335,16 @@ test("whatever stands in the file, it loads or is refused with mistakes that hav
     { numRuns: 300 },
   );
   expect(refused).toBeGreaterThan(50);
+});
+
+test("a mistyped provider or channel type does not hide the mistakes in its block", () => {
+  const text = `{
+    "llm": { "provider": "opnrouter", "api_kye": "x", "modle": "m" },
+    "channel": { "type": "telegrm", "tokn": "1:a" }
+  }`;
+  const check = (): unknown => parseConfig("config.json", text, { kinds, env: {} });
+  expect(check).toThrow(/provider: "opnrouter" is not a provider; did you mean "openrouter"/);
+  expect(check).toThrow(/llm\.api_kye: .*did you mean "api_key"/);
+  expect(check).toThrow(/llm\.modle: .*did you mean "model"/);
+  expect(check).toThrow(/channel\.tokn: .*did you mean "token"/);
 });

@@ -17,7 +17,8 @@ export async function signIn(connection: Connection, signal: AbortSignal): Promi
   } catch (error) {
     if (!(error instanceof ChannelError)) throw error;
     const { kind, fate } = error;
-    if (kind === "rejected" || kind === "unauthorized") throw explain(error.message);
+    if (kind === "rejected" || kind === "unauthorized")
+      throw explain(kind === "unauthorized" ? "(401)" : error.message);
     if (kind !== "unavailable" || fate !== "unknown") throw error;
     const status = await connection.statusOf("getMe", signal);
     if (status === 401 || status === 403 || status === 404) throw explain(`(${status})`);
