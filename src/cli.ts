@@ -1,5 +1,6 @@
 /** The command table. */
 import { Command } from "commander";
+import * as z from "zod";
 import { askCommand } from "./cli/ask.ts";
 import { chatCommand } from "./cli/chat.ts";
 import { configCommand } from "./cli/config.ts";
@@ -15,6 +16,9 @@ import { sessionsCommand } from "./cli/sessions.ts";
 import { tryCommand } from "./cli/try.ts";
 import { usageCommand } from "./cli/usage.ts";
 import { version } from "./version.ts";
+
+// A schema is used once or for a few small values: compiling parsers for it takes longer than it saves.
+z.config({ jitless: true });
 
 const program = addPathOptions(new Command("barnacle"))
   .description("A personal AI assistant on your own server, reached by chat, sealed.")

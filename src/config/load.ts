@@ -71,8 +71,7 @@ export function parseConfig(file: string, text: string, options: LoadOptions): L
   }
   const retired = removeRetired(written, options.retired ?? retiredKeys);
   const document = { ...written, value: retired.value };
-  const schema = createConfigSchema(kinds);
-  const parsed = schema.safeParse(document.value);
+  const { schema, parsed } = parseValue(kinds, document.value);
   const secrets = secretsIn(schema, document.value).map(({ path, reference }) => ({
     path,
     reference,
@@ -111,6 +110,37 @@ export function parseConfig(file: string, text: string, options: LoadOptions): L
     ...accessWarnings(config, document.value, warn),
   ];
   return { config, warnings, secretValues, source: { document, schema, effective: parsed.data } };
+}
+
+/**
+ * A sound file is read with the schema of the kinds that it names: making that of all takes as long as the rest of
+ * reading. Only a mistake needs them all, since it is explained by what could have stood there.
+ */
+function parseValue(kinds: Kinds, value: unknown) {
+  const named = new Set(namesOfKinds(value));
+  const isNamed = ({ name }: { readonly name: string }): boolean => named.has(name);
+  const some = {
+    channelKinds: kinds.channelKinds.filter(isNamed),
+    providerKinds: kinds.providerKinds.filter(isNamed),
+  };
+  if (some.channelKinds.length > 0 && some.providerKinds.length > 0) {
+    const schema = createConfigSchema(some);
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return { schema, parsed };
+  }
+  const schema = createConfigSchema(kinds);
+  return { schema, parsed: schema.safeParse(value) };
+}
+
+/** Every `type` and `provider` in the file. */
+function namesOfKinds(value: unknown): readonly string[] {
+  if (Array.isArray(value)) return value.flatMap(namesOfKinds);
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([key, inner]) =>
+    (key === "type" || key === "provider") && typeof inner === "string"
+      ? [inner]
+      : namesOfKinds(inner),
+  );
 }
 
 /** Also what stands in a block whose kind is mistyped, as far as the kind can be guessed. */
