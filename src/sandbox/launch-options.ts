@@ -13,6 +13,9 @@ export interface LaunchOptions {
   readonly parent: number;
   /** A lower Landlock ABI than the kernel's, to see how an older one does. */
   readonly abi: number;
+  /** Whom the server runs as, and how many processes and threads that user has: found out by the first start. */
+  readonly uid: number;
+  readonly threads: number;
   /** Set by ourselves for the second start, inside bubblewrap. */
   readonly inside: boolean;
 }
@@ -36,6 +39,8 @@ export function parseLaunchOptions(args: readonly string[]): LaunchOptions | Pro
       limits: { type: "string", default: "{}" },
       parent: { type: "string", default: String(process.ppid) },
       abi: { type: "string", default: String(Number.MAX_SAFE_INTEGER) },
+      uid: { type: "string", default: "-1" },
+      threads: { type: "string", default: "0" },
       inside: { type: "boolean", default: false },
     },
   });
@@ -58,5 +63,7 @@ export function parseLaunchOptions(args: readonly string[]): LaunchOptions | Pro
     limits: { ...defaultLimits, ...(JSON.parse(values.limits) as Partial<SandboxLimits>) },
     parent: Number(values.parent),
     abi: Number(values.abi),
+    uid: Number(values.uid),
+    threads: Number(values.threads),
   };
 }

@@ -8,7 +8,7 @@ import { bubblewrapCommand } from "./confine/bubblewrap.ts";
 import { confine, grantsFor, withoutWalls } from "./confine/confine.ts";
 import { spaceFolder } from "./confine/grants.ts";
 import { openNative } from "./confine/native.ts";
-import { unprivilegedId } from "./confine/privileges.ts";
+import { countThreads, unprivilegedId } from "./confine/privileges.ts";
 import { probe } from "./confine/probe.ts";
 import { prepareSpace } from "./confine/space.ts";
 import { type LaunchOptions, parseLaunchOptions } from "./launch-options.ts";
@@ -28,23 +28,26 @@ try {
 }
 
 async function launch(given: LaunchOptions): Promise<void> {
-  const options = {
-    ...given,
-    workspace: realpathSync(given.workspace),
-    server: realpathSync(given.server),
-  };
   const isRoot = process.getuid?.() === 0;
-  if (!options.inside) {
-    prepareSpace(options.workspace, options.space, isRoot ? unprivilegedId : undefined);
-  }
+  const options = given.inside ? given : prepare(given, isRoot);
   if (options.by === "none") return become(options, withoutWalls(options));
+  const grants = grantsFor(options, import.meta.filename);
   if (options.by === "bubblewrap" && !options.inside) {
-    const grants = grantsFor(options, import.meta.filename);
     const { file, args } = bubblewrapCommand(options, grants, import.meta.filename, isRoot);
     return process.execve?.(file, [file, ...args], environment(options));
   }
-  const native = await openNative();
-  become(options, confine(native, options, grantsFor(options, import.meta.filename), isRoot));
+  become(options, confine(await openNative(), options, grants, isRoot));
+}
+
+/** What can be seen and done only before there are walls. */
+function prepare(given: LaunchOptions, isRoot: boolean): LaunchOptions {
+  const workspace = realpathSync(given.workspace);
+  const dropsRoot = isRoot && given.by !== "none";
+  const own = process.getuid?.() ?? 0;
+  const uid = dropsRoot ? unprivilegedId(workspace, given.space) : own;
+  prepareSpace(workspace, given.space, dropsRoot ? uid : undefined);
+  const threads = countThreads(uid);
+  return { ...given, workspace, server: realpathSync(given.server), uid, threads };
 }
 
 function become(options: LaunchOptions, settings: ServerSettings): void {

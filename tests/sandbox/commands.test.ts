@@ -127,6 +127,10 @@ if os.fork() == 0:
       "for i in $(seq 1000); do head -c 7M /dev/zero > large$i; sync large$i; done; echo DONE",
     );
     expect(large).toContain("wrote too much");
+    const hidden = await gateway.run(
+      "rm -f large*; python3 -c \"import os\nfor i in range(100):\n  f = open('hidden', 'wb'); os.unlink('hidden'); f.write(b'x' * 7 * 2**20); f.flush(); globals()[f'f{i}'] = f\"; echo DONE",
+    );
+    expect(hidden).toContain("wrote too much");
     const small = await gateway.run(
       "rm -f large*; mkdir small; python3 -c \"\nfor i in range(10**6): open(f'small/{i}', 'w').close()\"; echo DONE",
     );

@@ -45,6 +45,8 @@ export interface Gateway {
   readonly process: ChildProcess;
   readonly pid: number;
   readonly uid: number;
+  /** Where it sees the Node that it runs on. */
+  readonly node: string;
   /** What it has logged so far. */
   log(): string;
   call(tool: string, input: unknown, space?: string): Promise<Answer>;
@@ -117,6 +119,7 @@ export async function openGateway(options: GatewayOptions = {}): Promise<Gateway
     process: child,
     pid: child.pid ?? 0,
     uid,
+    node: args.find((part) => part.endsWith("/node")) ?? file,
     log: () => log,
     request,
     call,

@@ -1,4 +1,3 @@
-import { statfsSync } from "node:fs";
 import { constants, setPriority } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { z } from "zod";
@@ -6,6 +5,7 @@ import { ToolError } from "../../contracts/errors.ts";
 import type { ServerSettings } from "../settings.ts";
 import type { inputs } from "../specs.ts";
 import { descendants, endAll, memoryInUse, signalAll } from "./descendants.ts";
+import { watchDisk } from "./disk-use.ts";
 import type { FromThread, ToThread } from "./thread.ts";
 
 type CommandInput = z.infer<typeof inputs.run_command>;
@@ -84,7 +84,7 @@ async function watch(
 ): Promise<string> {
   const tell = (message: ToThread): void => thread.postMessage(message, []);
   const everybody = settings.signalsStayInside;
-  const diskBefore = disk(settings);
+  const disk = watchDisk(settings);
   let why: string | undefined;
   let exit: FromThread & { readonly type: "exited" } = { type: "exited", code: null, signal: null };
 
@@ -109,7 +109,11 @@ async function watch(
         tell({ type: "finish", zombies: descendants().map(({ pid }) => pid) });
         break;
       case "failed":
-        reject(new ToolError(`The command could not be started: ${message.reason}`));
+        reject(
+          new ToolError(
+            `The command could not be started (${message.reason}). EAGAIN: too many processes are running.`,
+          ),
+        );
         break;
       case "finished":
         resolve(message.text);
@@ -127,8 +131,11 @@ async function watch(
   }, seconds * 1000);
   let tooLate: NodeJS.Timeout | undefined;
   const watching = setInterval(() => {
-    const reason = overLimit(settings, diskBefore);
+    const reason = disk.overLimit();
     if (reason !== undefined) kill(reason);
+    else if (memoryInUse() > settings.limits.commandMemoryBytes) {
+      kill("was ended: it used too much memory");
+    }
   }, watchMs);
   thread.on("message", hear);
   thread.once("exit", onGone);
@@ -157,27 +164,6 @@ function describe(
   if (why !== undefined) return `${body}[the command ${why}]`;
   if (signal !== null) return `${body}[ended by ${signal}]`;
   return `${body}[exit code ${code ?? "unknown"}]`;
-}
-
-function disk({ home }: ServerSettings): { readonly bytes: number; readonly inodes: number } {
-  const { bavail, bsize, ffree } = statfsSync(home);
-  return { bytes: bavail * bsize, inodes: ffree };
-}
-
-function overLimit(
-  settings: ServerSettings,
-  before: { readonly bytes: number; readonly inodes: number },
-): string | undefined {
-  const { commandDiskBytes, commandInodes, commandMemoryBytes, diskReserveBytes } = settings.limits;
-  const now = disk(settings);
-  if (before.bytes - now.bytes > commandDiskBytes)
-    return "was ended: it wrote too much to the disk";
-  if (before.inodes - now.inodes > commandInodes) return "was ended: it made too many files";
-  if (now.bytes < diskReserveBytes / 2 && now.bytes < before.bytes) {
-    return "was ended: the disk is nearly full";
-  }
-  if (memoryInUse() > commandMemoryBytes) return "was ended: it used too much memory";
-  return undefined;
 }
 
 /** Behind the gateway, where both want the processor. */

@@ -10,6 +10,8 @@ interface Start {
   readonly server: string;
   readonly limits: unknown;
   readonly abi: number;
+  readonly uid: number;
+  readonly threads: number;
 }
 
 /** For root, so that the launcher can still become an unprivileged user inside. */
@@ -50,6 +52,8 @@ export function bubblewrapCommand(
     `--server=${start.server}`,
     `--limits=${JSON.stringify(start.limits)}`,
     `--abi=${start.abi}`,
+    `--uid=${start.uid}`,
+    `--threads=${start.threads}`,
   ];
   return { file: bubblewrapFile, args };
 }

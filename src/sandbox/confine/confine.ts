@@ -6,7 +6,7 @@ import { codeGrants, existing, spaceFolder, systemGrants, workspaceGrants } from
 import { type Grant, isScoped, landlockAbi, restrict } from "./landlock.ts";
 import { closedAncestor, enterPrivateMounts } from "./mounts.ts";
 import type { Native } from "./native.ts";
-import { becomeUnprivileged, limitResources, unprivilegedId } from "./privileges.ts";
+import { becomeUnprivileged, limitResources } from "./privileges.ts";
 
 /**
  * Puts up the walls around this process, in the only order that works, and returns what the server is told of them.
@@ -20,12 +20,14 @@ export function confine(
 ): ServerSettings {
   const abi = Math.min(landlockAbi(native), options.abi);
   const isInside = options.inside;
+  if (abi === 0 && !isInside)
+    throw new Error("This kernel has no Landlock, or has it switched off.");
   // The machine's memory is worth more than the sandbox: out of it, the kernel ends this first.
   writeFileSync("/proc/self/oom_score_adj", "800");
   const mounts = isRoot && !isInside ? enterPrivateMounts(native, own) : undefined;
   if (isRoot && !isInside && mounts === undefined) refuseClosed(own);
-  limitResources(native, options.limits, isRoot ? unprivilegedId : (process.getuid?.() ?? 0));
-  if (isRoot) becomeUnprivileged(native);
+  limitResources(native, options.limits, options.threads);
+  if (isRoot) becomeUnprivileged(native, options.uid);
   livingWithParent(native, options);
   process.chdir(spaceFolder(options.workspace, options.space));
 

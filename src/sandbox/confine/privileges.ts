@@ -1,16 +1,27 @@
+import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import type { SandboxLimits } from "../settings.ts";
 import { type Native, NativeError } from "./native.ts";
 
-/** Whom root becomes: a user and group id that no account has, so that nothing outside belongs to it. */
-export const unprivilegedId = 64_990;
+/** Part of a range that neither distributions nor systemd hand out (systemd.io/UIDS-GIDS), below 16 bits. */
+const firstId = 60_600;
+const ids = 500;
+
+/**
+ * Whom root becomes: a user and group id that no account has, so that nothing outside belongs to it; another one for
+ * each space, so that one's processes do not count against the limit of another.
+ */
+export function unprivilegedId(workspace: string, space: string): number {
+  const digest = createHash("sha256").update(`${workspace}\0${space}`).digest();
+  return firstId + (digest.readUInt32BE(0) % ids);
+}
 
 const dropBoundingCapability = 24;
 const ambientCapabilities = 47;
 const clearAll = 4;
 
 /** Gives up root for good: the bounding set, groups, ids, and with them every capability. */
-export function becomeUnprivileged(native: Native): void {
+export function becomeUnprivileged(native: Native, id: number): void {
   for (let capability = 0; capability < 64; capability += 1) {
     try {
       native.call("prctl", dropBoundingCapability, capability, 0, 0, 0);
@@ -22,14 +33,14 @@ export function becomeUnprivileged(native: Native): void {
   }
   native.call("prctl", ambientCapabilities, clearAll, 0, 0, 0);
   native.call("setgroups", 0, null);
-  native.call("setresgid", unprivilegedId, unprivilegedId, unprivilegedId);
-  native.call("setresuid", unprivilegedId, unprivilegedId, unprivilegedId);
+  native.call("setresgid", id, id, id);
+  native.call("setresuid", id, id, id);
 }
 
 const resource = { fileSize: 1, core: 4, processes: 6, openFiles: 7, lockedMemory: 8, queues: 12 };
 
-/** Hard limits for the calling process and all that it starts; `uid` is whom it is going to be. */
-export function limitResources(native: Native, limits: SandboxLimits, uid: number): void {
+/** Hard limits for the calling process and all that it starts; `threads` is how many its user has already. */
+export function limitResources(native: Native, limits: SandboxLimits, threads: number): void {
   const set = (which: number, value: number): void => {
     const pair = Buffer.alloc(16);
     pair.writeBigUInt64LE(BigInt(value), 0);
@@ -42,7 +53,7 @@ export function limitResources(native: Native, limits: SandboxLimits, uid: numbe
   set(resource.lockedMemory, 0);
   set(resource.queues, 0);
   // Counted over all that the user runs, not over what is in the sandbox.
-  set(resource.processes, countThreads(uid) + limits.processes);
+  set(resource.processes, threads + limits.processes);
 }
 
 /** The hard limit in force, which an ordinary user cannot raise. */
@@ -52,7 +63,7 @@ function openFilesLimit(): number {
 }
 
 /** Processes and threads that a user id has now. */
-function countThreads(uid: number): number {
+export function countThreads(uid: number): number {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .reduce((sum, pid) => sum + threadsOf(pid, uid), 0);
