@@ -288,3 +288,24 @@ test("a hard link from outside stays where commands cannot make one", async () =
   linkSync(secret, join(gateway.workspace, "spaces/main/control"));
   await gateway.close();
 });
+
+test("our own search finds the same, and gives up on an expression without end", async () => {
+  const gateway = await openGateway();
+  await gateway.call("write_file", { path: "src/one.ts", content: "const answer = 42;\n" });
+  await gateway.call("write_file", { path: "bad.txt", content: `${"a".repeat(60)}b\n` });
+  const search = async (pattern: string, glob?: string): Promise<Answer> =>
+    gateway.call("search_files", { pattern, ...(glob === undefined ? {} : { glob }) });
+  const byRipgrep = await search("answer", "*.ts");
+  // While a command runs nothing else may be started in the sandbox, so its own search is used.
+  const running = gateway.run("sleep 20", 20);
+  await gateway.call("list_files", {});
+  expect(await search("answer", "*.ts")).toEqual(byRipgrep);
+  expect(byRipgrep.text).toBe("src/one.ts:1:const answer = 42;");
+  const endless = search("^(a+)+$");
+  // the server goes on meanwhile
+  expect((await gateway.call("read_file", { path: "src/one.ts" })).failed).toBe(false);
+  expect((await endless).text).toContain("given up");
+  expect((await search("answer")).text).toContain("one.ts");
+  await gateway.close();
+  expect((await running).length).toBeGreaterThan(0);
+});

@@ -15,7 +15,7 @@ const maxAnswerBytes = 32 * 1024;
 const maxLineLength = 300;
 const maxMatches = 200;
 const maxFileBytes = 8 * 1024 * 1024;
-const searchMs = 15_000;
+const searchMs = 10_000;
 const ripgrep = "/usr/bin/rg";
 
 /**
