@@ -16,7 +16,7 @@ import type { Request, Response } from "./gateway-process.ts";
 
 export const isRoot = process.getuid?.() === 0;
 /** Whom tests take for an ordinary user when they run as root. */
-export const ordinaryId = 20_000 + (process.pid % 30_000);
+const ordinaryId = 20_000 + (process.pid % 30_000);
 
 export type Confine = "auto" | "landlock" | "bubblewrap" | "none";
 
