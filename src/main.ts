@@ -15,6 +15,7 @@ import { createModels } from "./core/models.ts";
 import { createPeopleDesk } from "./core/people-desk.ts";
 import { statusText } from "./core/status.ts";
 import { defaultPolicy } from "./core/tool-policy.ts";
+import { createTurnEndings } from "./core/turn-endings.ts";
 import { createTurns } from "./core/turns.ts";
 import type { HealthReport } from "./health.ts";
 import { createSandbox } from "./mcp/sandbox.ts";
@@ -79,15 +80,15 @@ export async function openApp(options: AppOptions): Promise<App> {
   });
   const delivery = createDelivery({ store, channels, log, now });
   const chains = createModels({ models: models.opened, settings: store.settings, now, log });
+  const endings = createTurnEndings({ store, access, delivery, budget, log, now });
   const turns = createTurns({
     store,
     channels,
-    access,
     delivery,
+    endings,
     sandbox,
     tools,
     asking: createAsking({ store, modelsFor: chains.forAddress, budget, log }),
-    budget,
     policy: { ...defaultPolicy, ...config.policy },
     limits: {
       steps: config.agent.maxSteps,
@@ -131,6 +132,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     people,
     commands,
     turns,
+    endings,
     delivery,
     parallelTurns: config.agent.parallelTurns,
     onRefused: options.onRefused,

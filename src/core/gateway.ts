@@ -15,7 +15,8 @@ import type { Delivery } from "./delivery.ts";
 import type { PeopleDesk } from "./people-desk.ts";
 import { createReception } from "./reception.ts";
 import { spaceOf } from "./space.ts";
-import { GatewayStopping, maxWaitMs, NoLongerWanted, type Turns } from "./turns.ts";
+import { GatewayStopping, maxWaitMs, NoLongerWanted, type TurnEndings } from "./turn-endings.ts";
+import type { Turns } from "./turns.ts";
 
 export interface GatewayOptions {
   readonly store: Store;
@@ -24,6 +25,7 @@ export interface GatewayOptions {
   readonly people: PeopleDesk;
   readonly commands: readonly Command[];
   readonly turns: Turns;
+  readonly endings: TurnEndings;
   readonly delivery: Delivery;
   /** Turns at once; one of them is kept for the owner. */
   readonly parallelTurns: number;
@@ -56,7 +58,7 @@ const pruneAtOnce = 500;
 const complainEveryMs = 10 * 60_000;
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { store, channels, access, commands, turns, delivery, log, now } = options;
+  const { store, channels, access, commands, turns, endings, delivery, log, now } = options;
   const running = new Map<
     string,
     { readonly row: InboxRow; readonly abort: AbortController; readonly ended: Promise<void> }
@@ -123,7 +125,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     if (turn !== undefined) return true;
     const waits = store.inbox.heads().find(({ message }) => addressKey(message.address) === key);
     if (waits === undefined || isDue(waits)) return false;
-    turns.drop(waits, "stopped");
+    endings.drop(waits, "stopped");
     return true;
   }
 
@@ -165,7 +167,7 @@ export function createGateway(options: GatewayOptions): Gateway {
     let next = Infinity;
     try {
       for (const { row, abort } of running.values()) {
-        if (!turns.isWanted(row)) abort.abort(new NoLongerWanted());
+        if (!endings.isWanted(row)) abort.abort(new NoLongerWanted());
       }
       for (const row of store.inbox.heads()) {
         const { address } = row.message;
@@ -219,8 +221,8 @@ export function createGateway(options: GatewayOptions): Gateway {
         const current = store.inbox.get(seq);
         if (current === undefined || (current.state !== "waiting" && current.state !== "running"))
           return;
-        if (!turns.isWanted(current)) {
-          turns.drop(current, "unwanted");
+        if (!endings.isWanted(current)) {
+          endings.drop(current, "unwanted");
           return;
         }
         const parsed = parseCommand(commands, message);
@@ -274,7 +276,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       if (error instanceof StateError) throw error;
       if (signal.reason instanceof GatewayStopping) return;
       if (signal.aborted) {
-        turns.drop(row, signal.reason instanceof StoppedByUser ? "stopped" : "unwanted");
+        endings.drop(row, signal.reason instanceof StoppedByUser ? "stopped" : "unwanted");
         return;
       }
       text = `/${command.name} did not work: ${errorText(error)}`;

@@ -14,6 +14,7 @@ import { createDelivery } from "../../src/core/delivery.ts";
 import { createGateway, type Gateway } from "../../src/core/gateway.ts";
 import { createPeopleDesk } from "../../src/core/people-desk.ts";
 import { createAsking, type Models } from "../../src/core/asking.ts";
+import { createTurnEndings } from "../../src/core/turn-endings.ts";
 import { createTurns } from "../../src/core/turns.ts";
 import { openStore } from "../../src/store/open.ts";
 import { LoopbackChannel } from "./loopback-channel.ts";
@@ -80,15 +81,15 @@ export function openWorld(options: WorldOptions): World {
     now,
   });
   const delivery = createDelivery({ store, channels, log, now });
+  const endings = createTurnEndings({ store, access, delivery, budget, log, now });
   const turns = createTurns({
     store,
     channels,
-    access,
     delivery,
+    endings,
     sandbox,
     tools: options.tools ?? [],
     asking: createAsking({ store, modelsFor: () => options.models, budget, log }),
-    budget,
     policy: { reads: "allow", writes: "allow", runs: "allow", fetches: "allow" },
     limits: { steps: 25, milliseconds: 60_000, tokens: 1_000_000, ...options.limits },
     name: "Barnacle",
@@ -113,6 +114,7 @@ export function openWorld(options: WorldOptions): World {
     people,
     commands,
     turns,
+    endings,
     delivery,
     parallelTurns: options.parallelTurns ?? 5,
     onRefused() {},
