@@ -1,5 +1,5 @@
-import { accessSync, constants, existsSync } from "node:fs";
-import { dirname } from "node:path";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { Command } from "commander";
 import type { LoadedConfig } from "../config/load.ts";
 import { loadConfig } from "../config/load.ts";
@@ -59,7 +59,7 @@ async function examine(paths: Paths, offline: boolean): Promise<readonly Finding
   const loaded = loadOrFindings(paths, findings);
   findings.push(await runningFinding(paths));
   if (loaded === undefined) return findings;
-  findings.push(await sandboxFinding(loaded, paths));
+  findings.push(await sandboxFinding(loaded, paths), ...personaFindings(paths));
   if (!offline) findings.push(...(await liveFindings(loaded)));
   return findings;
 }
@@ -121,6 +121,20 @@ async function sandboxFinding({ config }: LoadedConfig, { workspace }: Paths): P
   } finally {
     await sandbox.stop();
   }
+}
+
+/** Started by root, the sandbox is another user: what only root may read never reaches the prompt. */
+function personaFindings({ workspace }: Paths): readonly Finding[] {
+  if (process.getuid?.() !== 0) return [];
+  const names = ["AGENTS.md", "SOUL.md", "IDENTITY.md", "USER.md", "skills"];
+  return names
+    .map((name) => join(workspace, name))
+    .filter((path) => ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0o4) & 0o4) === 0)
+    .map((path) => ({
+      id: "workspace",
+      verdict: "WARN",
+      said: `${path} cannot be read by the sandbox, which is no longer root. chmod o+r it.`,
+    }));
 }
 
 /** Asks every provider and platform of the config, all at once. */

@@ -60,15 +60,15 @@ async function run(paths: Paths, flags: Flags): Promise<void> {
       env: process.env,
       require: flags.allowEmpty === true ? [] : ["llm", "channel"],
     });
-  const { config, warnings, secretValues } =
-    flags.supervised === true ? await loadWhenRight(load, paths, signal) : load();
-  const log = createLog({ level: config.log.level, redactor: createRedactor(secretValues) });
-  for (const { path, reason } of warnings) log.warn({ config: paths.config, path }, reason);
-
-  prepareWorkspace(paths.workspace);
+  const loaded = flags.supervised === true ? undefined : load();
+  // Held also while a better config is waited for: of two gateways only one may answer for the state.
   const state = await openLockedState(paths.state);
   let app: App | undefined;
   try {
+    const { config, warnings, secretValues } = loaded ?? (await loadWhenRight(load, paths, signal));
+    const log = createLog({ level: config.log.level, redactor: createRedactor(secretValues) });
+    for (const { path, reason } of warnings) log.warn({ config: paths.config, path }, reason);
+    prepareWorkspace(paths.workspace);
     const refused = Promise.withResolvers<never>();
     refused.promise.catch(() => undefined); // may come before anybody waits for it
     app = await openApp({

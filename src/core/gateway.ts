@@ -227,7 +227,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         }
         const parsed = parseCommand(commands, message);
         if (parsed?.command.inTurn === undefined) await turns.run(current, space, signal);
-        else await runCommand(row, isOwner, parsed.command, parsed.args, signal);
+        else await runCommand(current, isOwner, parsed.command, parsed.args, signal);
         return;
       } catch (error) {
         log.error({ error, seq }, "a turn could not be recorded");
@@ -270,11 +270,18 @@ export function createGateway(options: GatewayOptions): Gateway {
     const { address } = message;
     const context = { message, seq, isOwner, space: spaceOf(message, isOwner), args };
     let text: string;
+    if (row.state === "waiting") {
+      if (endings.giveUpIfWornOut(row)) return;
+      store.inbox.claim(seq);
+    }
     try {
       text = (await command.inTurn?.(context, signal)) ?? "";
     } catch (error) {
       if (error instanceof StateError) throw error;
-      if (signal.reason instanceof GatewayStopping) return;
+      if (signal.reason instanceof GatewayStopping) {
+        store.inbox.unclaim(seq);
+        return;
+      }
       if (signal.aborted) {
         endings.drop(row, signal.reason instanceof StoppedByUser ? "stopped" : "unwanted");
         return;

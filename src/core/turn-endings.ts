@@ -32,6 +32,8 @@ export interface TurnEndings {
   fail(row: InboxRow, error: unknown, signal: AbortSignal): void;
   /** A dead letter: kept for `barnacle sessions retry`, and told to its sender; the history says so too. */
   giveUp(row: InboxRow, reason: string): void;
+  /** Gives up a message within whose turn the process has died again and again. False if it may be tried. */
+  giveUpIfWornOut(row: InboxRow): boolean;
 }
 
 /** Aborts a turn that shall go on after a restart. */
@@ -45,6 +47,8 @@ export class NoLongerWanted extends Error {
 }
 
 const maxAttempts = 3;
+/** The process died so often in a row within this turn: more than bad luck, so the message may be what kills it. */
+const maxCutShort = 5;
 const retryBackoff = { firstMs: 5000, maxMs: 120_000 };
 /** Longer waits are told to the sender. */
 const tellWaitMs = 30_000;
@@ -52,7 +56,7 @@ export const maxWaitMs = 60 * 60_000;
 
 export function createTurnEndings(options: TurnEndingsOptions): TurnEndings {
   const { store, access, delivery, budget, log, now } = options;
-  return { isWanted, finish, drop, fail, giveUp };
+  return { isWanted, finish, drop, fail, giveUp, giveUpIfWornOut };
 
   function isWanted({ seq, message }: InboxRow): boolean {
     if (store.inbox.get(seq) === undefined) return false;
@@ -139,6 +143,12 @@ export function createTurnEndings(options: TurnEndingsOptions): TurnEndings {
     });
   }
 
+  function giveUpIfWornOut(row: InboxRow): boolean {
+    if (row.attempts < maxCutShort) return false;
+    giveUp(row, `The gateway was ended ${maxCutShort} times while it worked on it.`);
+    return true;
+  }
+
   function giveUp(row: InboxRow, reason: string): void {
     const { message, seq } = row;
     const { address } = message;
@@ -148,6 +158,7 @@ export function createTurnEndings(options: TurnEndingsOptions): TurnEndings {
       store.inbox.settle(seq, "failed", reason);
       delivery.enqueue(address, { text }, seq);
     });
+    delivery.kick(address);
   }
 }
 

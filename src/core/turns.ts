@@ -41,8 +41,6 @@ export interface Turns {
   compactNow(at: Address, sender: string, signal: AbortSignal): Promise<string>;
 }
 
-/** The process died so often in a row within this turn: more than bad luck, so the message may be what kills it. */
-const maxCutShort = 5;
 const personaFreshMs = 10 * 60_000;
 
 export function createTurns(options: TurnsOptions): Turns {
@@ -55,10 +53,7 @@ export function createTurns(options: TurnsOptions): Turns {
       const { message } = row;
       const stopTyping = keepTyping(channels.get(message.address.channel), message.address);
       try {
-        if (row.state === "waiting" && row.attempts >= maxCutShort) {
-          endings.giveUp(row, `The gateway was ended ${maxCutShort} times while it worked on it.`);
-          return;
-        }
+        if (row.state === "waiting" && endings.giveUpIfWornOut(row)) return;
         await begin(row, space, signal);
         endings.finish(row, await answer(row, space, signal));
       } catch (error) {

@@ -682,3 +682,20 @@ test("a long answer comes in parts, in order and whole; a very long one as a fil
   const data = channel.sent[1]?.message.files?.[0]?.data;
   expect(new TextDecoder().decode(data)).toBe(lines(9999));
 });
+
+test("a command in whose turn the process dies again and again is a dead letter too", async () => {
+  const models = echo();
+  const before = openWorld({ models });
+  await before.close();
+  const { folder } = before;
+  const store = openStore({ folder });
+  const seq = store.inbox.accept(inbound({ text: "/compact" }), "waiting")?.seq ?? 0;
+  for (let deaths = 0; deaths < 5; deaths += 1) {
+    store.inbox.claim(seq);
+    store.inbox.recover();
+  }
+  store.close();
+  const after = openWorld({ models, folder });
+  await until("the explanation", () => after.channel.sent.length === 1);
+  expect(after.channel.sent[0]?.message.text).toContain("was ended 5 times");
+});
