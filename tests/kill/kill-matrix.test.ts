@@ -71,7 +71,9 @@ function spoil(evidence: Evidence): Readonly<Record<string, Evidence>> | undefin
   const answers = evidence.asked
     .filter(({ kind }) => kind === "echo")
     .map(({ marker }) => delivered.filter(({ text }) => text.endsWith(`echo ${marker}`)));
-  const [answer] = answers.find((copies) => copies.length === 1) ?? [];
+  // One that came once and bears no label: a second copy of a labelled one would be excused.
+  const [answer] =
+    answers.find(([first, ...more]) => more.length === 0 && first?.text.startsWith("echo ")) ?? [];
   const tool = state.history.find(({ role }) => role === "tool");
   if (answer === undefined || tool === undefined || effects[0] === undefined) {
     return undefined;
