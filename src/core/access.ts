@@ -47,11 +47,11 @@ export interface Access {
 export function createAccess(options: {
   readonly people: People;
   readonly rules: ReadonlyMap<string, AccessRules>;
+  /** As the config names them, or has them follow from its only allowlist. */
   readonly owners: readonly OwnerId[];
   readonly now: () => number;
 }): Access {
-  const { people, rules, now } = options;
-  const configured = options.owners.length > 0 ? options.owners : onlyAllowed(rules);
+  const { people, rules, now, owners: configured } = options;
 
   const isOwner = (channel: string, id: string): boolean =>
     rules.get(channel)?.local === true ||
@@ -144,18 +144,8 @@ function isTriggered(text: string, trigger: string | undefined): boolean {
   return new RegExp(String.raw`(?<![\p{L}\p{N}_@])${escaped}(?![\p{L}\p{N}_])`, "iu").test(text);
 }
 
-/** The only id of the only allowlist is the owner. */
-function onlyAllowed(rules: ReadonlyMap<string, AccessRules>): readonly OwnerId[] {
-  const lists = [...rules].filter(([, { local }]) => local !== true);
-  const [only] = lists;
-  if (lists.length !== 1 || only === undefined) return [];
-  const [channel, { allowedUsers }] = only;
-  const [id] = allowedUsers === "everyone" ? [] : allowedUsers;
-  return allowedUsers.length === 1 && id !== undefined ? [{ channel, id }] : [];
-}
-
-/** Letters and digits that cannot be taken for one another; twelve of them are 59 bits. */
-const codeLetters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ".replace("I", "");
+/** Letters and digits that cannot be taken for one another; twelve of them are 60 bits. */
+const codeLetters = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ";
 
 function newCode(): string {
   const letters = Array.from({ length: 12 }, () => codeLetters[randomInt(codeLetters.length)]);

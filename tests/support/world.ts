@@ -71,7 +71,10 @@ export function openWorld(options: WorldOptions): World {
   const access = createAccess({
     people: store.people,
     rules: new Map([["telegram", { allowedUsers: ["1001"], pairing: false, ...options.rules }]]),
-    owners: options.owners ?? [],
+    // As the config has it: the only id of the only allowlist.
+    owners:
+      options.owners ??
+      (options.rules?.allowedUsers === undefined ? [{ channel: "telegram", id: "1001" }] : []),
     now,
   });
   const budget = createBudget({
